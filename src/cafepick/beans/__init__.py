@@ -1,0 +1,1 @@
+"""From a photo to its beans: find outlines, cut crops."""

@@ -1,0 +1,246 @@
+"""What can be set: frozen dataclasses, the named recipes, TOML in, JSON out.
+
+Only builders and commands see these records; networks and losses take plain numbers.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+import types
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from cafepick.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SubjectKind = Literal["beans", "whole"]
+ScaleKind = Literal["fixed", "relative"]
+
+SMALLEST_SIZE: Final = 16
+LARGEST_SIZE: Final = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropConfig:
+    """How a subject becomes a crop; kept in the artefact, so that detection crops as training did."""
+
+    subject: SubjectKind = "beans"
+    """Each bean found in a photo, or the photo itself."""
+    size: int = 64
+    """Side of a crop in pixels."""
+    channels: int = 3
+    """1 (grey) or 3 (RGB)."""
+    scale: ScaleKind = "fixed"
+    """``fixed``: one camera at one distance, so that absolute size is a signal. ``relative``: the median bean is the unit."""
+    zoom: float = 1.0
+    """``fixed``: crop pixels per photo pixel. ``relative``: side in crop pixels of the square of the median bean's area."""
+    centre: int | None = None
+    """``whole`` only: side in pixels of the central square that is kept before resizing; None keeps all."""
+
+    def __post_init__(self) -> None:
+        _check(self.subject in get_args(SubjectKind), f"subject must be beans or whole, got {self.subject!r}")
+        _check(self.scale in get_args(ScaleKind), f"scale must be fixed or relative, got {self.scale!r}")
+        _check_images(self.size, self.channels)
+        _check(self.zoom > 0, f"zoom must be above 0, got {self.zoom}")
+        _check(self.centre is None or self.centre > 0, f"the centre crop must be above 0 pixels, got {self.centre}")
+        _check(self.centre is None or self.subject == "whole", "a centre crop goes with --subject whole only")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Shape of generator and discriminator."""
+
+    size: int = 64
+    """Side of the images in pixels."""
+    channels: int = 3
+    latent: int = 100
+    """Length of z."""
+    width: int = 64
+    """Channels next to the image; doubles at each of the four scales."""
+    kernel: int = 5
+    """Side of the (transposed) convolutions."""
+    batch_norm: bool = True
+    """Batch norm as in DCGAN; without it, no normalisation in the discriminator, so that R1/R2 hold per image."""
+
+    def __post_init__(self) -> None:
+        _check_images(self.size, self.channels)
+        _check(self.latent > 0 and self.width > 0, f"latent and width must be above 0, got {self.latent}, {self.width}")
+        _check(self.kernel in (3, 4, 5), f"kernel must be 3, 4 or 5, got {self.kernel}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanConfig:
+    """How the GAN is trained."""
+
+    steps: int = 4000
+    """Generator updates divided by ``generator_steps``: one step updates the discriminator once."""
+    batch: int = 64
+    loss: Literal["bce", "relativistic"] = "bce"
+    """``bce``: DCGAN. ``relativistic``: softplus(D(fake) - D(real)), R3GAN (arXiv 2501.05441)."""
+    generator_steps: int = 1
+    """Generator updates per discriminator update (2 in the seed)."""
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    gradient_penalty: float = 0.0
+    """Weight gamma of R1 + R2; 0 leaves them out."""
+    penalty_every: int = 16
+    """R1 + R2 are taken every so many steps, with their weight multiplied accordingly (lazy regularisation)."""
+    ema: float = 0.0
+    """Decay of the averaged generator that detection uses; 0 uses the last weights."""
+    augment: bool = False
+    """Differentiable translation and cutout of real and drawn images alike (arXiv 2006.10738); never its colour policy."""
+    flips: bool = False
+    """Mirror real images left-right and top-bottom at random: a bean has no side."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints."""
+
+    def __post_init__(self) -> None:
+        _check(self.steps > 0, f"--steps must be above 0, got {self.steps}")
+        _check(self.batch > 1, f"the batch must hold at least 2 images, got {self.batch}")
+        _check(self.loss in ("bce", "relativistic"), f"loss must be bce or relativistic, got {self.loss!r}")
+        _check(self.learning_rate > 0, f"the learning rate must be above 0, got {self.learning_rate}")
+        _check(0 <= self.beta1 < 1 and 0 <= self.beta2 < 1, f"betas must lie in [0, 1), got {self.beta1}, {self.beta2}")
+        _check(0 <= self.ema < 1, f"ema must lie in [0, 1), got {self.ema}")
+        _check(min(self.generator_steps, self.penalty_every, self.checkpoint_every) > 0, "counts must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """How the closest good image is searched (Schlegl et al. 2017, section 2.2)."""
+
+    steps: int = 300
+    """Most Adam steps on z."""
+    learning_rate: float = 0.05
+    weight: float = 0.1
+    """Lambda: share of the discrimination loss in the anomaly score."""
+    restarts: int = 1
+    """Searches from different z; the best counts."""
+    tolerance: float = 1e-3
+    """An image stops when its loss fell by less than this share over ``patience`` steps; 0 never stops early."""
+    patience: int = 50
+
+    def __post_init__(self) -> None:
+        _check(self.steps > 0, f"search steps must be above 0, got {self.steps}")
+        _check(self.learning_rate > 0, f"the search's learning rate must be above 0, got {self.learning_rate}")
+        _check(0 <= self.weight <= 1, f"lambda must lie in [0, 1], got {self.weight}")
+        _check(self.restarts > 0, f"restarts must be above 0, got {self.restarts}")
+        _check(self.tolerance >= 0 and self.patience > 0, "tolerance must be 0 or more and patience above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole way to train: networks, training, search."""
+
+    model: ModelConfig = ModelConfig()
+    gan: GanConfig = GanConfig()
+    search: SearchConfig = SearchConfig()
+
+
+RECIPES: Final[dict[str, Recipe]] = {
+    # Schlegl et al. 2017 on the DCGAN of the seed: nothing here is to be improved.
+    "anogan": Recipe(
+        model=ModelConfig(width=64, kernel=5, batch_norm=True),
+        gan=GanConfig(loss="bce", generator_steps=2, steps=4000),
+        search=SearchConfig(steps=500, tolerance=0.0),
+    ),
+    "standard": Recipe(
+        model=ModelConfig(width=32, kernel=4, batch_norm=True),
+        gan=GanConfig(loss="relativistic", gradient_penalty=1.0, ema=0.999, augment=True, flips=True, steps=6000),
+        search=SearchConfig(),
+    ),
+    "quick": Recipe(
+        model=ModelConfig(width=24, kernel=4, batch_norm=True),
+        gan=GanConfig(loss="relativistic", gradient_penalty=1.0, ema=0.995, augment=True, flips=True, steps=1000),
+        search=SearchConfig(steps=100),
+    ),
+}
+
+T = TypeVar("T")
+
+
+def named_recipe(name: str, *, size: int, channels: int) -> Recipe:
+    """Return the recipe called ``name`` for images of (size, size, channels).
+
+    Raises:
+        ConfigError: no recipe has that name.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"there is no recipe {name!r}: choose one of {', '.join(RECIPES)}")
+    recipe = RECIPES[name]
+    return replace(recipe, model=replace(recipe.model, size=size, channels=channels))
+
+
+def to_json(config: object) -> str:
+    """Return the config as canonical JSON (sorted keys): equal configs give equal text."""
+    return json.dumps(asdict(config), sort_keys=True)  # type: ignore[call-overload]
+
+
+def from_dict(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
+    """Build a config record from plain values, strictly.
+
+    Raises:
+        ConfigError: a key is unknown, a value has the wrong type or is out of range.
+    """
+    hints = get_type_hints(kind)
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(sorted(known))}"
+            raise ConfigError(f"unknown setting {where}{key!r}: {hint}")
+    return kind(**{key: _convert(value, hints[key], where=f"{where}{key}") for key, value in values.items()})
+
+
+def merge_toml(recipe: Recipe, path: Path) -> Recipe:
+    """Return ``recipe`` with the settings of a TOML file laid over it: tables ``[model]``, ``[gan]``, ``[search]``.
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or holds an unknown or unusable setting.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the config file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    plain = asdict(recipe)
+    for table, settings in values.items():
+        if not isinstance(settings, dict) or table not in plain:
+            raise ConfigError(f"{path}: expected tables [model], [gan] or [search], got {table!r}")
+        plain[table] |= settings
+    return from_dict(Recipe, plain)
+
+
+def _convert(value: Any, hint: Any, *, where: str) -> Any:
+    if is_dataclass(hint) and isinstance(value, dict):
+        return from_dict(hint, value, where=f"{where}.")  # type: ignore[arg-type]
+    allowed = get_args(hint) if get_origin(hint) is types.UnionType else (hint,)
+    for kind in allowed:
+        if get_origin(kind) is Literal and value in get_args(kind):
+            return value
+        if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+            return value
+    expected = " or ".join(getattr(kind, "__name__", str(kind)) for kind in allowed)
+    raise ConfigError(f"setting {where} must be {expected}, got {value!r}")
+
+
+def _check_images(size: int, channels: int) -> None:
+    _check(SMALLEST_SIZE <= size <= LARGEST_SIZE, f"--size must lie in {SMALLEST_SIZE}..{LARGEST_SIZE}, got {size}")
+    _check(channels in (1, 3), f"channels must be 1 or 3, got {channels}")
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigError(message)

@@ -1,0 +1,1 @@
+"""Where photos come from: folders, globs, MVTec, COCO, MNIST, downloads, drawn trays."""

@@ -1,0 +1,1 @@
+"""The networks; they take plain numbers, never a config."""

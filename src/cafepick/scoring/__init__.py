@@ -1,0 +1,1 @@
+"""From crops to scores, p-values and metrics."""

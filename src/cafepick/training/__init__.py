@@ -1,0 +1,1 @@
+"""Training loops that yield step records; the caller logs, draws and saves."""

@@ -1,0 +1,131 @@
+"""The records that pass between stages: photo -> outlines -> crops -> scores -> verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Box(NamedTuple):
+    """An axis-aligned box in photo pixels, as in COCO: left edge, top edge, width, height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One photo of a source, not yet read, with what its source says about it."""
+
+    path: Path
+    """Where the photo lies; for ``mnist``, the idx file that holds it."""
+    name: str
+    """Path relative to the source, with ``/``: what ``scores.csv`` prints as ``image``."""
+    label: str | None = None
+    """Class that the source gives (folder, digit, COCO category); ``good`` counts as good."""
+    mask_path: Path | None = None
+    """Ground-truth mask of the defect (MVTec layout), if there is one."""
+    outlines: tuple[NDArray[np.float32], ...] | None = None
+    """Annotated outlines, each (n, 2) x, y in photo pixels (COCO); None: outlines are to be found."""
+    outline_labels: tuple[str, ...] | None = None
+    """Class of each annotated outline."""
+    index: int | None = None
+    """Position inside ``path`` where one file holds many photos (idx)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """One bean's outline in photo coordinates."""
+
+    contour: NDArray[np.float32]
+    """(n, 2) x, y of the closed outline, in pixels of the photo."""
+    cut: bool = False
+    """The frame cuts the bean, so it cannot be judged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What was found in one photo."""
+
+    outlines: tuple[Outline, ...]
+    """Reading order: top to bottom, left to right."""
+    background: NDArray[np.float32]
+    """(h, w, 3) colour of the empty background under light and shadow, 0..255, at a reduced size."""
+    background_noise: float
+    """Robust spread of background pixels about ``background``, grey levels (a check that the surface is plain)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """One subject as the model sees it."""
+
+    image: NDArray[np.uint8]
+    """(size, size, C), upright, background blanked."""
+    mask: NDArray[np.bool_]
+    """(size, size), True on the subject."""
+    to_photo: NDArray[np.float64]
+    """(2, 3) affine map from crop pixels (x, y, 1) to photo pixels, pixel centres at whole numbers."""
+    box: Box
+    """The subject's bounding box in the photo."""
+    angle: float = 0.0
+    """Direction of the long axis in the photo, degrees clockwise from the vertical, in [-90, 90)."""
+
+
+@dataclass(frozen=True)
+class ScoreParts:
+    """Scores of one subject; higher is more anomalous."""
+
+    residual: float
+    r"""$\sum |x - G(z)|$ over pixels in [-1, 1] (Schlegl et al. 2017, eq. 3)."""
+    discrimination: float
+    r"""$\sum |f(x) - f(G(z))|$ over discriminator features (Schlegl et al. 2017, eq. 5)."""
+    score: float
+    r"""$(1 - \lambda) \cdot$ residual $+ \lambda \cdot$ discrimination (eq. 6)."""
+
+
+class Judgement(str, Enum):
+    """What is said of one subject."""
+
+    OK = "OK"
+    NG = "NG"
+    CUT = "CUT"
+    EMPTY = "EMPTY"
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the verdict rests on, in crop coordinates."""
+
+    crop: Crop
+    reconstruction: NDArray[np.uint8]
+    """(size, size, C): the closest good subject that the generator can draw."""
+    anomaly_map: NDArray[np.float32]
+    """(size, size), smoothed absolute error per pixel, 0..2 (pixels in [-1, 1])."""
+    segmentation: NDArray[np.bool_]
+    """(size, size), True where the map exceeds what good subjects show."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The answer for one subject; ``bean`` counts from 1, is 1 for ``whole`` and 0 for an empty photo."""
+
+    bean: int
+    judgement: Judgement
+    box: Box
+    angle: float = 0.0
+    scores: ScoreParts | None = None
+    """None for CUT and EMPTY."""
+    p_value: float | None = None
+    """Share of good subjects that would score at least this high."""
+    outline: Outline | None = None
+    """None for ``whole`` and EMPTY."""
+    evidence: Evidence | None = None

@@ -40,9 +40,9 @@ class CropConfig:
     channels: int = 3
     """1 (grey) or 3 (RGB)."""
     scale: ScaleKind = "fixed"
-    """``fixed``: one camera at one distance, so that absolute size is a signal. ``relative``: the median bean is the unit."""
+    """``fixed``: one camera at one distance, absolute size is a signal. ``relative``: the median bean is the unit."""
     zoom: float = 1.0
-    """``fixed``: crop pixels per photo pixel. ``relative``: side in crop pixels of the square of the median bean's area."""
+    """``fixed``: crop pixels per photo pixel. ``relative``: crop pixels of the side of a square of median bean area."""
     centre: int | None = None
     """``whole`` only: side in pixels of the central square that is kept before resizing; None keeps all."""
 
@@ -98,7 +98,7 @@ class GanConfig:
     ema: float = 0.0
     """Decay of the averaged generator that detection uses; 0 uses the last weights."""
     augment: bool = False
-    """Differentiable translation and cutout of real and drawn images alike (arXiv 2006.10738); never its colour policy."""
+    """Differentiable translation and cutout of real and drawn images alike (arXiv 2006.10738), colours untouched."""
     flips: bool = False
     """Mirror real images left-right and top-bottom at random: a bean has no side."""
     checkpoint_every: int = 500

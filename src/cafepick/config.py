@@ -29,6 +29,16 @@ SMALLEST_SIZE: Final = 16
 LARGEST_SIZE: Final = 256
 
 
+def _check_images(size: int, channels: int) -> None:
+    _check(SMALLEST_SIZE <= size <= LARGEST_SIZE, f"--size must lie in {SMALLEST_SIZE}..{LARGEST_SIZE}, got {size}")
+    _check(channels in (1, 3), f"channels must be 1 or 3, got {channels}")
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigError(message)
+
+
 @dataclass(frozen=True, kw_only=True)
 class CropConfig:
     """How a subject becomes a crop; kept in the artefact, so that detection crops as training did."""
@@ -234,13 +244,3 @@ def _convert(value: Any, hint: Any, *, where: str) -> Any:
             return value
     expected = " or ".join(getattr(kind, "__name__", str(kind)) for kind in allowed)
     raise ConfigError(f"setting {where} must be {expected}, got {value!r}")
-
-
-def _check_images(size: int, channels: int) -> None:
-    _check(SMALLEST_SIZE <= size <= LARGEST_SIZE, f"--size must lie in {SMALLEST_SIZE}..{LARGEST_SIZE}, got {size}")
-    _check(channels in (1, 3), f"channels must be 1 or 3, got {channels}")
-
-
-def _check(holds: bool, message: str) -> None:
-    if not holds:
-        raise ConfigError(message)

@@ -5,6 +5,7 @@
     ├── InputError           what was given cannot be used
     │   ├── SourceError      a folder, glob, annotation or label file holds nothing usable
     │   └── PhotoError       one photo cannot be read: missing, corrupt, truncated, too large
+    ├── OutputError          a file or folder cannot be written
     ├── DownloadError        a file could not be fetched whole and verified
     ├── TrainingError        training cannot start or go on
     │   └── CheckpointError  a run folder cannot be continued from
@@ -34,6 +35,10 @@ class SourceError(InputError):
 
 class PhotoError(InputError):
     """One photo cannot be read."""
+
+
+class OutputError(CafepickError):
+    """A file or folder cannot be written."""
 
 
 class DownloadError(CafepickError):

@@ -1,0 +1,101 @@
+"""Writing files whole or not at all: a temporary file beside the target, then an atomic rename."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cafepick.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write; it becomes ``path`` when the block ends, and vanishes when the block fails.
+
+    Whoever looks at ``path`` sees the old file or the new one, never a part of one, even after a power cut. The
+    temporary file lies in the same folder, is hidden, and keeps the suffix, because some writers go by it. Missing
+    parent folders are made. The block must create the temporary file, and should do nothing but write it.
+
+    Raises:
+        OutputError: the file cannot be written (no space, no permission, the parent is a file).
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _flush(temporary)
+        temporary.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another place"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    r"""Write ``text`` as UTF-8 with ``\n`` line ends, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write ``content`` as indented JSON, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+        ValueError: ``content`` holds NaN or an infinity, which JSON does not have.
+        TypeError: ``content`` holds something that JSON does not have.
+    """
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table as CSV (comma, UTF-8, quotes where needed), whole or not at all; None becomes an empty field.
+
+    Args:
+        path: the file.
+        header: names of the columns.
+        rows: one sequence a row, as long as ``header``.
+
+    Raises:
+        OutputError: the file cannot be written.
+        ValueError: a row has another length than ``header``.
+    """
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            if len(row) != len(header):
+                raise ValueError(f"a row of {path.name} needs {len(header)} fields, got {len(row)}: {row}")
+            writer.writerow(row)
+
+
+def _flush(path: Path) -> None:
+    """Wait until the content is on the disk: a rename may overtake it otherwise."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Wait until the rename is on the disk; Windows cannot open folders, and needs no such thing."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

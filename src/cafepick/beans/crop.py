@@ -1,0 +1,270 @@
+"""Outline -> crop: each bean upright, at one scale, in even light, alone on a blank ground.
+
+What differs between photographs for reasons other than the bean is taken out here, once, so that the model need not
+learn it: where the bean lies, how it is turned, how bright and how warm the light is, what lies around it, and, at the
+relative scale, how far the camera was away. Every crop keeps the affine map back to the photo.
+
+    outline --moments--> pose --scale--> to_photo --warp--> pixels --gain--> balanced --coverage--> blanked crop
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from cafepick.beans.pose import pose_of
+from cafepick.errors import SourceError
+from cafepick.images import resize, to_channels
+from cafepick.types import Box, Crop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from cafepick.config import CropConfig
+    from cafepick.types import Scene
+
+BLANK: Final = 235
+"""Grey level of the ground around a cropped bean, and the level that a light surface is balanced to."""
+
+FIT_PERCENTILE: Final = 99.5
+"""``fit_zoom`` lets this share of the training beans fit, so that one bad outline does not shrink all others."""
+FIT_SHARE: Final = 0.92
+"""Share of the crop's side that the longest of those beans takes."""
+
+DARKEST_WHITE: Final = 100.0
+"""A surface of lower median luma (0..255) is taken for dark and says nothing about the light."""
+GAIN_RANGE: Final = (0.8, 3.0)
+"""A balance outside these gains would be a wrong guess about the surface, not about the light."""
+LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
+
+SUPERSAMPLING: Final = 4
+"""Sub-pixels a side from which the coverage of an edge pixel is counted."""
+
+
+def crop_beans(photo: NDArray[np.uint8], scene: Scene, config: CropConfig) -> list[Crop | None]:
+    """Cut every bean of a photo that the frame left whole.
+
+    The long axis (image moments of the filled outline) stands vertical, and of the two ends the more pointed one is up:
+    the third moment along the axis decides; ends that are alike stay as the rotation by the smaller angle leaves them.
+    The middle of the bean's extent lies in the middle of the crop. A bean longer than the crop loses its ends.
+
+    Colours are multiplied, per channel, so that the surface next to the bean becomes ``BLANK`` grey. A dark surface
+    (median luma below ``DARKEST_WHITE``) reflects too little to tell the light's colour from its own, and its gain
+    would blow up: all colours of such a photo stay as the camera wrote them.
+
+    Args:
+        photo: (H, W, 3) RGB.
+        scene: what ``find_beans`` found in it.
+        config: size, channels, scale and zoom of the crops.
+
+    Returns:
+        One crop per outline, in the order of ``scene.outlines``; None for a bean that the frame cuts.
+    """
+    whole = [outline.contour for outline in scene.outlines if not outline.cut]
+    if not whole:
+        return [None] * len(scene.outlines)
+    scale = _crop_scale(whole, config)
+    source = _Reduced.of(photo, factor=round(1 / scale))
+    light = _Light.of(scene, photo.shape[:2])
+    return [
+        None if outline.cut else _crop_bean(source, outline.contour, light, scale, config) for outline in scene.outlines
+    ]
+
+
+def crop_whole(photo: NDArray[np.uint8], config: CropConfig) -> Crop:
+    """Resize the photo itself, or its central square of side ``config.centre``, to the size of a crop.
+
+    A photo smaller than the central square gives its largest central square. Colours stay; nothing is blanked.
+
+    Args:
+        photo: (H, W, 3) RGB.
+        config: size, channels and centre of the crop.
+    """
+    height, width = photo.shape[:2]
+    x, y = 0, 0
+    if config.centre is not None:
+        side = min(config.centre, height, width)
+        x, y = round((width - side) / 2), round((height - side) / 2)
+        height = width = side
+    size = config.size
+    part = photo[y : y + height, x : x + width]
+    image = to_channels(resize(part, size, size), config.channels)
+    step_x, step_y = width / size, height / size
+    to_photo = np.array([[step_x, 0, x + step_x / 2 - 0.5], [0, step_y, y + step_y / 2 - 0.5]])
+    mask = np.ones((size, size), bool)
+    return Crop(image, mask, to_photo, Box(x, y, width, height))
+
+
+def fit_zoom(contours_per_photo: Sequence[Sequence[NDArray[np.float32]]], config: CropConfig) -> CropConfig:
+    """Choose the zoom at which the training beans fill the crop, and all but the longest 0.5 % fit.
+
+    Args:
+        contours_per_photo: for each photo, the outlines (n, 2) of its beans that the frame left whole.
+        config: what else is known of the crops; with subject ``whole`` there is nothing to fit.
+
+    Returns:
+        ``config`` with ``zoom`` set, for the scale kind that it names.
+
+    Raises:
+        SourceError: no photo holds an outline.
+    """
+    if config.subject == "whole":
+        return config
+    lengths = [
+        pose_of(contour).length / (_unit(contours) if config.scale == "relative" else 1.0)
+        for contours in contours_per_photo
+        for contour in contours
+    ]
+    if not lengths:
+        photos = len(contours_per_photo)
+        raise SourceError(f"the scale needs at least one whole bean, found none in {photos} photos: look at the photos")
+    longest = max(float(np.percentile(lengths, FIT_PERCENTILE)), 1e-6)
+    return replace(config, zoom=FIT_SHARE * config.size / longest)
+
+
+class Patch(NamedTuple):
+    """A piece of a photo-sized picture."""
+
+    values: NDArray[Any]
+    """(h, w) or (h, w, C)."""
+    x: int
+    """Column of the photo where the piece begins."""
+    y: int
+    """Row of the photo where the piece begins."""
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Index of the piece in a photo-sized array: ``full[patch.place] = patch.values``."""
+        height, width = self.values.shape[:2]
+        return slice(self.y, self.y + height), slice(self.x, self.x + width)
+
+
+def map_to_photo(values: NDArray[Any], crop: Crop, shape: tuple[int, int]) -> Patch:
+    """Lay a picture in crop coordinates back over the photo.
+
+    Only the subject's bounding box is drawn, so a bean of a 12-megapixel photo costs as much as the bean is large.
+
+    Args:
+        values: (size, size) or (size, size, C): a map (float), an image (uint8) or a mask (bool).
+        crop: where the picture belongs.
+        shape: height and width of the photo.
+
+    Returns:
+        The values in photo pixels, interpolated linearly (a mask is cut at one half), 0 outside the crop, of the type
+        of ``values``. Empty where box and photo do not meet.
+    """
+    left, right = (int(edge) for edge in np.clip([np.floor(crop.box.x), np.ceil(_right(crop.box)) + 1], 0, shape[1]))
+    top, bottom = (int(edge) for edge in np.clip([np.floor(crop.box.y), np.ceil(_bottom(crop.box)) + 1], 0, shape[0]))
+    if right <= left or bottom <= top:
+        return Patch(np.zeros((max(bottom - top, 0), max(right - left, 0), *values.shape[2:]), values.dtype), left, top)
+    from_photo = cv2.invertAffineTransform(crop.to_photo)
+    from_photo[:, 2] += from_photo[:, :2] @ (left, top)  # patch pixels -> crop pixels
+    is_mask = values.dtype == np.bool_
+    warped = cv2.warpAffine(
+        values.astype(np.float32) if is_mask else values,
+        from_photo,
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    )
+    return Patch(warped >= 0.5 if is_mask else warped, left, top)
+
+
+def _crop_scale(contours: Sequence[NDArray[np.float32]], config: CropConfig) -> float:
+    """Crop pixels per photo pixel, the same for all beans of a photo."""
+    return config.zoom / _unit(contours) if config.scale == "relative" else config.zoom
+
+
+def _unit(contours: Sequence[NDArray[np.float32]]) -> float:
+    """Side of the square that has the median area of a photo's beans, photo pixels."""
+    areas = [cv2.contourArea(np.ascontiguousarray(contour, np.float32)) for contour in contours]
+    return max(float(np.sqrt(np.median(areas))), 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reduced:
+    """A photo made smaller by a whole factor, each pixel the mean of what it covers, so that warping skips nothing."""
+
+    pixels: NDArray[np.uint8]
+    factor: int
+
+    @classmethod
+    def of(cls, photo: NDArray[np.uint8], factor: int) -> _Reduced:
+        factor = int(np.clip(factor, 1, min(photo.shape[:2])))
+        if factor == 1:
+            return cls(photo, 1)
+        height, width = photo.shape[:2]
+        below, right = -height % factor, -width % factor
+        if below or right:
+            photo = cv2.copyMakeBorder(photo, 0, below, 0, right, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+        size = ((width + right) // factor, (height + below) // factor)
+        return cls(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), factor)  # type: ignore[arg-type]
+
+    def warp(self, to_photo: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+        """(size, size, 3) pixels of the photo under a crop."""
+        to_reduced = to_photo / self.factor
+        to_reduced[:, 2] -= (self.factor - 1) / (2 * self.factor)  # pixel centres lie at whole numbers on both sides
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(self.pixels, to_reduced, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class _Light:
+    """Gain that turns the surface at any place of the photo into ``BLANK`` grey."""
+
+    gains: NDArray[np.float32]
+    """(h, w, 3) at the reduced size of ``Scene.background``; 1 everywhere over a dark surface."""
+    per_pixel: tuple[float, float]
+    """Width and height of a photo pixel in pixels of ``gains``."""
+
+    @classmethod
+    def of(cls, scene: Scene, shape: tuple[int, ...]) -> _Light:
+        surface = scene.background
+        per_pixel = (surface.shape[1] / shape[1], surface.shape[0] / shape[0])
+        if np.median(surface @ LUMA) < DARKEST_WHITE:
+            return cls(np.ones_like(surface), per_pixel)
+        return cls(np.clip(BLANK / np.maximum(surface, 1), *GAIN_RANGE).astype(np.float32), per_pixel)
+
+    def at(self, centre: tuple[float, float]) -> NDArray[np.float32]:
+        """(3,) gain next to a bean."""
+        height, width = self.gains.shape[:2]
+        column = int(np.clip((centre[0] + 0.5) * self.per_pixel[0], 0, width - 1))
+        row = int(np.clip((centre[1] + 0.5) * self.per_pixel[1], 0, height - 1))
+        return self.gains[row, column]
+
+
+def _crop_bean(source: _Reduced, contour: NDArray[np.float32], light: _Light, scale: float, config: CropConfig) -> Crop:
+    pose = pose_of(contour)
+    to_photo = pose.to_photo(scale, config.size)
+    coverage = _coverage(contour, to_photo, config.size)
+    bean = source.warp(to_photo, config.size) * light.at(pose.centre)
+    image = BLANK + coverage[:, :, None] * (np.minimum(bean, 255) - BLANK)
+    pixels = np.rint(image).astype(np.uint8)
+    return Crop(to_channels(pixels, config.channels), coverage >= 0.5, to_photo, _box(contour), pose.angle)
+
+
+def _coverage(contour: NDArray[np.float32], to_photo: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+    """(size, size) share of each crop pixel inside the outline, 0..1: a soft edge one pixel wide."""
+    from_photo = cv2.invertAffineTransform(to_photo)
+    points = contour @ from_photo[:, :2].T + from_photo[:, 2]  # (n, 2) crop pixels
+    fine_points = (points + 0.5) * SUPERSAMPLING - 0.5
+    fine = np.zeros((size * SUPERSAMPLING, size * SUPERSAMPLING), np.uint8)
+    cv2.fillPoly(fine, [np.rint(fine_points).astype(np.int32)], 255)
+    return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
+
+
+def _box(contour: NDArray[np.float32]) -> Box:
+    (left, top), (right, bottom) = contour.min(axis=0), contour.max(axis=0)
+    return Box(float(left), float(top), float(right - left), float(bottom - top))
+
+
+def _right(box: Box) -> float:
+    return box.x + box.width
+
+
+def _bottom(box: Box) -> float:
+    return box.y + box.height

@@ -226,7 +226,7 @@ def _decode(image: Image.Image) -> Image.Image:
     with _without_warnings():
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
     upright = image if turn is None else image.transpose(turn)
-    if not (upright.has_transparency_data or upright.mode in ("P", "PA", "La", "RGBa")):
+    if _is_wide(upright) or not upright.has_transparency_data:
         return upright
     colours = upright.convert("RGBA")
     white = Image.new("RGBA", colours.size, "white")
@@ -234,10 +234,15 @@ def _decode(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode == "F" or image.mode.startswith("I"):
+    if _is_wide(image):
         grey = _wide_to_uint8(np.asarray(image))
         return np.repeat(grey[..., np.newaxis], 3, axis=2)
     return np.array(image.convert("RGB"))
+
+
+def _is_wide(image: Image.Image) -> bool:
+    """Tell whether the image is grey with more than 8 bits: modes I, I;16 (either byte order) and F."""
+    return image.mode[0] in "IF"
 
 
 def _wide_to_uint8(values: NDArray[np.generic]) -> NDArray[np.uint8]:

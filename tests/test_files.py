@@ -1,0 +1,103 @@
+"""Files appear whole or not at all."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cafepick.errors import OutputError
+from cafepick.files import replacing, write_csv, write_json, write_text
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_file_appears_only_when_the_block_ends(tmp_path: Path):
+    path = tmp_path / "new" / "folder" / "scores.csv"
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert temporary.parent == path.parent
+    assert path.read_text() == "whole"
+    assert names_in(path.parent) == ["scores.csv"]
+
+
+def fail_halfway(path: Path) -> None:
+    path.write_text("half")
+    raise ZeroDivisionError("stopped")
+
+
+def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "model.bin"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError, match="stopped"), replacing(path) as temporary:
+        fail_halfway(temporary)
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["model.bin"]
+
+
+def test_the_temporary_file_is_hidden_and_keeps_the_suffix(tmp_path: Path):
+    with replacing(tmp_path / "panel.png") as temporary:
+        temporary.touch()
+        assert temporary.name.startswith(".")
+        assert temporary.suffix == ".png"
+
+
+def test_new_files_have_the_usual_permissions(tmp_path: Path):
+    (tmp_path / "plain").touch()
+    write_text(tmp_path / "replaced", "text")
+    assert (tmp_path / "replaced").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    with replacing(path) as first, replacing(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"
+    assert names_in(tmp_path) == ["a.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write .*file/a\.txt: .*choose another place"):
+        write_text(tmp_path / "file" / "a.txt", "text")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match=r"cannot write .*folder: Is a directory"):
+        write_text(tmp_path / "folder", "text")
+    assert names_in(tmp_path) == ["file", "folder"]
+
+
+@given(text=st.text())
+def test_text_is_kept_byte_for_byte(tmp_path_factory: pytest.TempPathFactory, text: str):
+    path = tmp_path_factory.getbasetemp() / "text.txt"
+    write_text(path, text)
+    assert path.read_bytes() == text.encode()
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_json_has_no_nan_and_leaves_the_old_file(tmp_path: Path, number: float):
+    path = tmp_path / "metrics.json"
+    write_json(path, {"auroc": 0.5, "name": "café"})
+    with pytest.raises(ValueError, match="Out of range float"):
+        write_json(path, {"auroc": number})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"auroc": 0.5, "name": "café"}
+
+
+def test_csv_quotes_what_needs_it_and_leaves_none_empty(tmp_path: Path):
+    path = tmp_path / "scores.csv"
+    write_csv(path, ["image", "score"], [["a, b.jpg", 0.25], ['say "hi".png', None]])
+    assert path.read_text() == 'image,score\n"a, b.jpg",0.25\n"say ""hi"".png",\n'
+    with path.open(newline="") as stream:
+        assert list(csv.reader(stream))[2] == ['say "hi".png', ""]
+
+
+def test_a_row_of_another_length_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"a row of scores\.csv needs 2 fields, got 1"):
+        write_csv(tmp_path / "scores.csv", ["image", "score"], [["a.jpg"]])
+    assert names_in(tmp_path) == []

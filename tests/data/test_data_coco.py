@@ -102,13 +102,11 @@ def test_unusable_annotations_are_refused(tmp_path: Path, annotations: list[Any]
         ('{"accuracy": 1}', r"is no COCO file .*categories"),
         ('{"images": [], "annotations": [], "categories": []}', "lists no photos"),
         (
-            '{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}],'
-            '"annotations": [], "categories": []}',
+            '{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}], "categories": [], "annotations": []}',
             "gives several photos the same id",
         ),
         (
-            '{"images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "a"}],'
-            '"annotations": [], "categories": []}',
+            '{"images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "a"}], "categories": [], "annotations": []}',
             "lists a more than once",
         ),
     ],

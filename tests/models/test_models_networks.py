@@ -102,5 +102,5 @@ def test_golden_numbers() -> None:
 
 def test_a_misshapen_latent_is_named_by_the_shape_check() -> None:
     generator = build_generator(ModelConfig(size=16, width=1))
-    with pytest.raises(TypeCheckError, match="parameter: z"):
+    with pytest.raises(TypeCheckError, match="parameter 'z'"):
         generator(torch.zeros(2, 3, 4))

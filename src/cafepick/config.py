@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 import types
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
@@ -20,6 +21,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 SubjectKind = Literal["beans", "whole"]
@@ -218,15 +220,38 @@ def merge_toml(recipe: Recipe, path: Path) -> Recipe:
         ConfigError: the file is missing, is no TOML, or holds an unknown or unusable setting.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read the config file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
+    return _merge(recipe, text, where=str(path))
+
+
+def merge_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """Return ``recipe`` with single settings laid over it, each like ``search.steps=500``.
+
+    Raises:
+        ConfigError: a setting is not of that form, unknown or out of range.
+    """
+    for setting in settings:
+        if not re.fullmatch(r"\w+\.\w+=.+", setting):
+            raise ConfigError(f"--set takes TABLE.NAME=VALUE, as in search.steps=500; got {setting!r}")
+        name, _, value = setting.partition("=")
+        plain = re.fullmatch(r"true|false|[-+.\d][-+.\deE_]*", value)
+        recipe = _merge(recipe, f"{name} = {value if plain else json.dumps(value)}", where=f"--set {setting}")
+    return recipe
+
+
+def _merge(recipe: Recipe, text: str, *, where: str) -> Recipe:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} is not TOML: {error}") from error
     plain = asdict(recipe)
     for table, settings in values.items():
         if not isinstance(settings, dict) or table not in plain:
-            raise ConfigError(f"{path}: expected tables [model], [gan] or [search], got {table!r}")
+            raise ConfigError(f"{where}: expected settings of model, gan or search, got {table!r}")
         plain[table] |= settings
     return from_dict(Recipe, plain)
 

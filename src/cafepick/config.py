@@ -31,6 +31,10 @@ SMALLEST_SIZE: Final = 16
 LARGEST_SIZE: Final = 256
 
 
+def _in_words(kind: Any) -> str:
+    return ", ".join(get_args(kind)) if get_origin(kind) is Literal else getattr(kind, "__name__", str(kind))
+
+
 def _check_images(size: int, channels: int) -> None:
     _check(SMALLEST_SIZE <= size <= LARGEST_SIZE, f"--size must lie in {SMALLEST_SIZE}..{LARGEST_SIZE}, got {size}")
     _check(channels in (1, 3), f"channels must be 1 or 3, got {channels}")
@@ -209,7 +213,7 @@ def from_dict(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(sorted(known))}"
-            raise ConfigError(f"unknown setting {where}{key!r}: {hint}")
+            raise ConfigError(f"unknown setting {where}{key}: {hint}")
     return kind(**{key: _convert(value, hints[key], where=f"{where}{key}") for key, value in values.items()})
 
 
@@ -267,5 +271,5 @@ def _convert(value: Any, hint: Any, *, where: str) -> Any:
             return float(value)
         if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
             return value
-    expected = " or ".join(getattr(kind, "__name__", str(kind)) for kind in allowed)
+    expected = " or ".join(_in_words(kind) for kind in allowed)
     raise ConfigError(f"setting {where} must be {expected}, got {value!r}")

@@ -92,6 +92,11 @@ def test_unusable_annotations_are_refused(tmp_path: Path, annotations: list[Any]
         read_coco(written(tmp_path, annotations))
 
 
+def images_only(*names: str, ids: tuple[int, ...]) -> str:
+    images = [{"id": i, "file_name": name} for i, name in zip(ids, names, strict=True)]
+    return json.dumps({"images": images, "annotations": [], "categories": []})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -101,14 +106,8 @@ def test_unusable_annotations_are_refused(tmp_path: Path, annotations: list[Any]
         ("[]", "is no COCO file"),
         ('{"accuracy": 1}', r"is no COCO file .*categories"),
         ('{"images": [], "annotations": [], "categories": []}', "lists no photos"),
-        (
-            '{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}], "categories": [], "annotations": []}',
-            "gives several photos the same id",
-        ),
-        (
-            '{"images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "a"}], "categories": [], "annotations": []}',
-            "lists a more than once",
-        ),
+        (images_only("a", "b", ids=(1, 1)), "gives several photos the same id"),
+        (images_only("a", "a", ids=(1, 2)), "lists a more than once"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, text: str, message: str):

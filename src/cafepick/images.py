@@ -237,7 +237,7 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     if _is_wide(image):
         grey = _wide_to_uint8(np.asarray(image))
         return np.repeat(grey[..., np.newaxis], 3, axis=2)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _is_wide(image: Image.Image) -> bool:

@@ -1,6 +1,9 @@
 """``cafepick download`` and the seed's ``python download.py`` say what they do."""
 
+import runpy
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import typer
@@ -63,3 +66,24 @@ def test_a_misspelt_name_is_told_before_anything_is_fetched(app: typer.Typer, tm
 )
 def test_lines_say_rate_and_time_left(total: int | None, rate: float, line: str):
     assert module._line("a", 1_000_000, total, rate) == line
+
+
+def test_a_terminal_shows_a_bar_with_rate(app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    result = CliRunner().invoke(app, ["mnist", "--data-dir", str(tmp_path)], catch_exceptions=False)
+    assert "file.bin" in result.stderr
+    assert "7.0/7.0 MB" in result.stderr
+
+
+def test_the_seed_command_names_the_command_that_it_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    ran: list[list[str]] = []
+    cli = ModuleType("cafepick.cli.app")
+    monkeypatch.setattr(cli, "main", lambda: ran.append(list(sys.argv)), raising=False)
+    monkeypatch.setitem(sys.modules, "cafepick.cli.app", cli)
+    monkeypatch.setattr(sys, "argv", ["download.py", "mnist", "celebA", "lsun"])
+    runpy.run_path(str(Path(__file__).parents[2] / "download.py"), run_name="__main__")
+    assert ran == [["cafepick", "download", "mnist", "celebA", "lsun"]]
+    assert capsys.readouterr().out == "$ cafepick download mnist celebA lsun\n"

@@ -77,8 +77,8 @@ class Calibration:
 
         Over random calibrations of n good subjects with continuous scores that share follows
         $\mathrm{Beta}(k, n + 1 - k)$ with $k = \lfloor\alpha(n + 1)\rfloor$; ties only make it smaller. The bound is
-        its quantile at ``confidence``. Vovk, Conditional validity of inductive conformal predictors, ACML 2012,
-        Proposition 2; Angelopoulos and Bates, arXiv 2107.07511, section 3.2.
+        its quantile at ``confidence``. Vovk, Conditional validity of inductive conformal predictors, ACML 2012;
+        Angelopoulos and Bates, arXiv 2107.07511, section 3.2.
 
         Args:
             false_reject: rate that the threshold is set for.

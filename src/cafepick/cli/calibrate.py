@@ -1,0 +1,49 @@
+"""``cafepick calibrate``: set the threshold anew from good subjects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def calibrate(
+    model: Annotated[Path, typer.Option("--model", "-m", help="The *.cafepick file to calibrate; it is replaced.")],
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="Photos of good subjects that the model was not trained on. [default: those kept aside in training]"
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the search, e.g. search.steps=500. Repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    pattern: Annotated[str | None, typer.Option(help="Only files whose names match.")] = None,
+    outlines: Annotated[
+        Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")
+    ] = None,
+) -> None:
+    """Set the threshold from good subjects: under new light, for a new lot, or after a change of the search."""
+    from cafepick.cli.options import opened, told_failures
+    from cafepick.cli.progress import progress
+    from cafepick.config import Recipe, merge_settings
+    from cafepick.detector import Detector
+    from cafepick.jobs import teach
+    from cafepick.jobs.gather import gather_as
+
+    detector = Detector.load(model, device=device)
+    search = merge_settings(Recipe(search=detector.search), set_ or []).search
+    detector = detector if search == detector.search else detector.with_search(search)
+    failures = ()
+    with progress() as report:
+        if source is None:
+            crops, where = teach.kept_aside(model.with_suffix(".run")), teach.KEPT_ASIDE
+        else:
+            photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
+            subjects = gather_as(photos, detector.crop, progress=report)
+            crops, where, failures = subjects.crops, str(photos.root), subjects.failures
+        teach.calibrate(detector, crops, where=where, progress=report).save(model)
+    typer.echo(f"{model}: threshold set by {len(crops)} good subjects ({where})")
+    raise typer.Exit(told_failures(failures))

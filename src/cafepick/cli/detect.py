@@ -1,0 +1,69 @@
+"""``cafepick detect``: judge photos with a trained model."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Method(str, Enum):
+    """How the closest good subject is found."""
+
+    exact = "exact"
+
+
+class Panels(str, Enum):
+    """Which subjects get a picture of their own."""
+
+    ng = "ng"
+    all = "all"
+    none = "none"
+
+
+def detect(
+    source: Annotated[
+        str, typer.Argument(help="Photos to judge: a file, a folder, a quoted glob, a COCO file or 'mnist'.")
+    ],
+    model: Annotated[Path, typer.Option("--model", "-m", help="A *.cafepick file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
+    method: Annotated[Method, typer.Option(help="exact: search the closest good subject (AnoGAN).")] = Method.exact,
+    false_reject: Annotated[
+        float, typer.Option(help="Share of good subjects that may be rejected by mistake, e.g. 0.02.")
+    ] = 0.01,
+    panels: Annotated[Panels, typer.Option(help="Which subjects get a picture of their own.")] = Panels.ng,
+    resume: Annotated[bool, typer.Option("--resume", help="Take up an interrupted run in --out.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    pattern: Annotated[str | None, typer.Option(help="Only files whose names match, e.g. '*.jpg'.")] = None,
+    normal: Annotated[str | None, typer.Option(help="mnist: digits that count as good.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. [default: data/mnist]")] = None,
+    outlines: Annotated[
+        Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Judge only the first so many photos.", min=1)] = None,
+) -> None:
+    """Find what is wrong with which bean: scores.csv, overlays, panels, masks and a summary in --out."""
+    from cafepick.cli.options import digits, opened, told_failures
+    from cafepick.cli.progress import progress
+    from cafepick.cli.stopping import stop_on_signal
+    from cafepick.detector import Detector
+    from cafepick.jobs.inspect import Inspection, inspect_source
+
+    detector = Detector.load(model, method=method.value, device=device)
+    source_ = opened(
+        source, limit, purpose="detect", pattern=pattern, normal=digits(normal), data_dir=data_dir, outlines=outlines
+    )
+    job = Inspection(
+        source=source_, detector=detector, out=out, false_reject=false_reject, panels=panels.value, resume=resume
+    )
+    with progress() as report, stop_on_signal() as stopping:
+        result = inspect_source(job, progress=report, stopping=stopping)
+    if not result.finished:
+        typer.echo(f"stopped after {result.photos} photos; the same command with --resume goes on from there")
+        raise typer.Exit(130)
+    counts = ", ".join(f"{name} {count}" for name, count in result.counts.items() if count)
+    typer.echo(f"{result.photos} photos: {counts or 'nothing found'}")
+    typer.echo(f"look at {out / 'overlays'}; the numbers are in {out / 'scores.csv'}")
+    raise typer.Exit(told_failures(result.failures))

@@ -1,0 +1,48 @@
+"""What several commands share: reading option values and telling failures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from cafepick.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cafepick.data.sources import Source
+    from cafepick.jobs.gather import Failure
+
+SOME_PHOTOS_FAILED = 3
+"""Exit status when the work was done, but some photos could not be read."""
+
+
+def digits(text: str | None) -> tuple[int, ...] | None:
+    """Read ``"0,1"`` as (0, 1); None stays None.
+
+    Raises:
+        ConfigError: a part is no digit from 0 to 9.
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(len(part) == 1 and part in "0123456789" for part in parts):
+        raise ConfigError(f"--normal takes digits from 0 to 9 separated by commas, as in 0,1; got {text!r}")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def opened(source: str, limit: int | None = None, **options: Any) -> Source:
+    """Open a source as ``open_source`` does, tell what it says of itself, and keep only its first ``limit`` photos."""
+    from cafepick.data.sources import open_source
+
+    found = open_source(source, **options)
+    if found.note:
+        sys.stderr.write(f"{found.note}\n")
+    return found if limit is None else replace(found, items=found.items[:limit])
+
+
+def told_failures(failures: Sequence[Failure]) -> int:
+    """Name each photo that could not be read on stderr; return the exit status that this means."""
+    for failure in failures:
+        sys.stderr.write(f"skipped {failure.name}: {failure.reason}\n")
+    return SOME_PHOTOS_FAILED if failures else 0

@@ -1,0 +1,137 @@
+"""``cafepick train``: teach a model from photographs of good subjects."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cafepick.jobs.teach import Lesson, Taught
+
+
+class Subject(str, Enum):
+    """What is judged."""
+
+    beans = "beans"
+    whole = "whole"
+
+
+class Scale(str, Enum):
+    """What a crop's scale refers to."""
+
+    fixed = "fixed"
+    relative = "relative"
+
+
+def train(
+    source: Annotated[
+        str, typer.Argument(help="Photos of good subjects: a file, a folder, a quoted glob, a COCO file or 'mnist'.")
+    ],
+    model: Annotated[Path, typer.Option("--model", "-m", help="Where to write the model, e.g. beans.cafepick.")],
+    subject: Annotated[
+        Subject | None,
+        typer.Option(
+            help="What is judged: each bean found, or the photo itself. "
+            "[default: beans, but whole for mnist, MVTec folders and --crop]"
+        ),
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side of the model's images in pixels, 28 to 128.")] = 64,
+    channels: Annotated[int | None, typer.Option(help="1 (grey) or 3 (colour). [default: 3, but 1 for mnist]")] = None,
+    crop: Annotated[int | None, typer.Option(help="Keep this central square of each photo, in pixels (whole).")] = None,
+    scale: Annotated[
+        Scale | None,
+        typer.Option(
+            help="fixed: one camera, size counts; relative: the median bean is the unit. [default: relative for trays]"
+        ),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="standard, quick or anogan (the paper's method, untouched).")
+    ] = "standard",
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file laid over the recipe: [model], [gan], [search].")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="One setting, e.g. search.steps=500. Repeatable.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps. [default: the recipe's]")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Training length in passes over the data, instead of --steps.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first so many photos.")] = None,
+    hold_back: Annotated[
+        float, typer.Option(help="Share of the photos kept out of training, to set the threshold.")
+    ] = 0.15,
+    seed: Annotated[int, typer.Option(help="Same seed, data and machine: same model.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    run: Annotated[
+        Path | None, typer.Option(help="Run folder: checkpoints, samples, curves. [default: MODEL with .run]")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the training in this run folder.")] = None,
+    pattern: Annotated[str | None, typer.Option(help="Only files whose names match, e.g. '*_cropped.png'.")] = None,
+    normal: Annotated[str | None, typer.Option(help="mnist: digits that count as good, e.g. 8 or 0,1.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. [default: data/mnist]")] = None,
+    outlines: Annotated[
+        Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")
+    ] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Folder of the sample grids. [default: samples in the run folder]")
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option(help="Also log to TensorBoard, in the run folder.")] = False,
+) -> None:
+    """Teach a model from photographs of good subjects only."""
+    from cafepick.cli.options import digits, opened, told_failures
+    from cafepick.cli.progress import progress
+    from cafepick.cli.stopping import stop_on_signal
+    from cafepick.config import merge_settings, merge_toml, named_recipe
+    from cafepick.jobs.teach import Lesson, crop_config, teach
+
+    photos = opened(
+        source, limit, purpose="train", pattern=pattern, normal=digits(normal), data_dir=data_dir, outlines=outlines
+    )
+    cut = crop_config(photos, subject=subject.value if subject else None, size=size, channels=channels, centre=crop)
+    settings = named_recipe(recipe, size=cut.size, channels=cut.channels)
+    settings = merge_settings(merge_toml(settings, config) if config else settings, set_ or [])
+    settings = merge_settings(settings, [f"gan.steps={steps}"] if steps is not None else [])
+    lesson = Lesson(
+        source=photos,
+        model=model,
+        run=resume or run or model.with_suffix(".run"),
+        crop=cut,
+        recipe=settings,
+        recipe_name=recipe,
+        scale=scale.value if scale else None,
+        epochs=epochs,
+        hold_back=hold_back,
+        seed=seed,
+        device=device,
+        resume=resume is not None,
+        samples=samples,
+        tensorboard=tensorboard,
+    )
+    with progress() as report, stop_on_signal() as stopping:
+        taught = teach(lesson, progress=report, stopping=stopping)
+    status = told_failures(taught.failures)
+    if not taught.finished:
+        typer.echo(f"stopped after step {taught.step} of {taught.steps}; go on with  --resume {lesson.run}")
+        raise typer.Exit(130)
+    typer.echo(summary(taught, lesson))
+    raise typer.Exit(status)
+
+
+def summary(taught: Taught, lesson: Lesson) -> str:
+    """Say in a few lines what was learnt, from what, and what may look wrong."""
+    cut = taught.crop
+    lines = [
+        f"{lesson.model}: learnt from {taught.subjects} good subjects in {taught.photos} photos",
+        f"each is {'a bean' if cut.subject == 'beans' else 'a whole photo'}, seen at {cut.size} x {cut.size} pixels",
+    ]
+    lines.append(f"{taught.held_back} others were kept aside and set the threshold")
+    if taught.cut:
+        lines.append(f"{taught.cut} beans were left out because the frame cuts them")
+    if taught.empty:
+        lines.append(f"nothing was found in {len(taught.empty)} photos, first {taught.empty[0]}")
+    lines.append(f"look at {lesson.run / 'curves.png'} and the samples in {lesson.samples or lesson.run / 'samples'}")
+    return "\n".join(lines)

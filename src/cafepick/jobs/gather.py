@@ -1,0 +1,165 @@
+"""From a source to the crops of its subjects: read, find, cut; unreadable photos are named and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import numpy as np
+
+from cafepick.beans.crop import crop_beans, crop_whole, fit_zoom
+from cafepick.beans.find import find_beans, scene_from_outlines
+from cafepick.errors import PhotoError, SourceError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cafepick.config import CropConfig, ScaleKind
+    from cafepick.data.sources import Source
+    from cafepick.types import Crop, Item, Scene
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a stage, how much of it is done and how much there is."""
+
+TRAY: Final = 8
+"""A photo with at least this many beans has a median bean that can serve as the unit of size."""
+
+_WORKERS: Final = 2
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A photo that could not be used, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Subjects:
+    """All subjects of a source, cut and ready for training or calibration."""
+
+    crops: NDArray[np.uint8]
+    """(n, size, size, channels)."""
+    groups: NDArray[np.int64]
+    """(n,) which photo each crop comes from, as a position in ``names``."""
+    names: tuple[str, ...]
+    """The photos that gave at least one crop."""
+    config: CropConfig
+    """How they were cut, zoom included."""
+    failures: tuple[Failure, ...]
+    """Photos that could not be read."""
+    empty: tuple[str, ...]
+    """Photos in which no whole bean was found."""
+    cut: int
+    """Beans left out because the frame cuts them."""
+
+
+def scene_of(photo: NDArray[np.uint8], item: Item | None = None) -> Scene:
+    """Return the beans of a photo (H, W, 3): the annotated ones where its source has outlines, else those found."""
+    if item is not None and item.outlines is not None:
+        return scene_from_outlines(photo, item.outlines)
+    return find_beans(photo)
+
+
+def gather(source: Source, config: CropConfig, *, scale: ScaleKind | None = None, progress: Progress) -> Subjects:
+    """Find and cut every subject of ``source``, fitting the zoom of ``config`` to the beans found.
+
+    Args:
+        source: where the photos come from.
+        config: how to cut.
+        scale: None takes ``relative`` for photos of trays, which have a median bean, and ``fixed`` for others.
+        progress: called after each photo.
+
+    Raises:
+        SourceError: no photo could be read, or nothing was found in any of them.
+    """
+    scenes, unread = _find(source, config, progress)
+    if config.subject == "beans":
+        contours = [whole_contours(scene) for scene in scenes.values()]
+        if not any(contours):
+            raise _nothing_found(source, unread)
+        natural: ScaleKind = "relative" if np.median([len(c) for c in contours]) >= TRAY else "fixed"
+        config = fit_zoom(contours, replace(config, scale=scale or natural))
+    return _cut(source, scenes, config, unread, progress)
+
+
+def gather_as(source: Source, config: CropConfig, *, progress: Progress) -> Subjects:
+    """Find and cut every subject of ``source`` exactly as ``config`` says, zoom included: as a trained model needs it.
+
+    Raises:
+        SourceError: no photo could be read, or nothing was found in any of them.
+    """
+    scenes, unread = _find(source, config, progress)
+    return _cut(source, scenes, config, unread, progress)
+
+
+def whole_contours(scene: Scene) -> list[NDArray[np.float32]]:
+    """Return the contours of the beans that the frame does not cut, each (n, 2)."""
+    return [outline.contour for outline in scene.outlines if not outline.cut]
+
+
+def _find(source: Source, config: CropConfig, progress: Progress) -> tuple[dict[Item, Scene | None], list[Failure]]:
+    """Find the beans of each readable photo; a photo that is itself the subject has no scene."""
+    if config.subject == "whole":
+        return dict.fromkeys(source.items), []
+    return _each(source.items, lambda item: scene_of(source.read(item), item), "finding beans", progress)
+
+
+def _cut(
+    source: Source, scenes: dict[Item, Scene | None], config: CropConfig, unread: list[Failure], progress: Progress
+) -> Subjects:
+    def cut(item: Item) -> list[Crop | None]:
+        photo, scene = source.read(item), scenes[item]
+        return [crop_whole(photo, config)] if scene is None else crop_beans(photo, scene, config)
+
+    crops, failed = _each(scenes, cut, "cutting crops", progress)
+    whole = {item: [crop.image for crop in found if crop] for item, found in crops.items()}
+    full = [item for item, images in whole.items() if images]
+    if not full:
+        raise _nothing_found(source, unread + failed)
+    return Subjects(
+        crops=np.stack([image for item in full for image in whole[item]]),
+        groups=np.repeat(np.arange(len(full)), [len(whole[item]) for item in full]),
+        names=tuple(item.name for item in full),
+        config=config,
+        failures=tuple(unread + failed),
+        empty=tuple(item.name for item, images in whole.items() if not images),
+        cut=sum(crop is None for found in crops.values() for crop in found),
+    )
+
+
+def _each(
+    items: Iterable[Item], work: Callable[[Item], T], stage: str, progress: Progress
+) -> tuple[dict[Item, T], list[Failure]]:
+    """Apply ``work`` to all items on a few threads, keeping their order; unreadable ones become failures."""
+
+    def guarded(item: Item) -> T | Failure:
+        try:
+            return work(item)
+        except PhotoError as error:
+            return Failure(item.name, str(error))
+
+    items = list(items)
+    results: dict[Item, T] = {}
+    failures: list[Failure] = []
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for done, (item, result) in enumerate(zip(items, pool.map(guarded, items), strict=True), start=1):
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                results[item] = result
+            progress(stage, done, len(items))
+    return results, failures
+
+
+def _nothing_found(source: Source, failures: list[Failure]) -> SourceError:
+    first = f" (first: {failures[0].reason})" if failures else ""
+    return SourceError(
+        f"no subject in {source.root}: {len(source.items)} photos, {len(failures)} of them unreadable{first}; "
+        f"photograph beans on plain paper, or give --subject whole if the photo itself is the subject"
+    )

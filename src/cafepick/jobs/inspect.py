@@ -1,0 +1,196 @@
+"""Judge a whole source and write what was found: scores, overlays, panels, masks, summary."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from cafepick import __version__
+from cafepick.detector import FALSE_REJECT, Detector, Prepared
+from cafepick.draw import masks, overlay, panel
+from cafepick.errors import PhotoError, SourceError
+from cafepick.files import write_csv, write_json
+from cafepick.images import write_image
+from cafepick.jobs.gather import Failure, Progress
+from cafepick.jobs.journal import Journal, Row
+from cafepick.types import Item, Judgement, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cafepick.data.sources import Source
+
+COLUMNS: Final = (
+    "image",
+    "bean",
+    "x",
+    "y",
+    "width",
+    "height",
+    "angle",
+    "score",
+    "residual",
+    "discrimination",
+    "p_value",
+    "verdict",
+)
+"""Header of ``scores.csv``."""
+
+SUBJECTS_AT_ONCE: Final = 256
+BYTES_AT_ONCE: Final = 200_000_000
+"""Photos are judged together until they hold this many subjects or bytes."""
+
+Panels = Literal["ng", "all", "none"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Inspection:
+    """What to judge, and where the results go."""
+
+    source: Source
+    detector: Detector
+    out: Path
+    false_reject: float = FALSE_REJECT
+    panels: Panels = "ng"
+    """Which subjects get a picture of their own."""
+    resume: bool = False
+    """Take up an interrupted run in ``out``."""
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What came out."""
+
+    photos: int
+    """Photos judged."""
+    counts: dict[str, int]
+    """Number of subjects per verdict."""
+    failures: tuple[Failure, ...]
+    finished: bool
+    """False when the run was stopped before the last photo."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Photo:
+    """A photo on its way to its verdicts."""
+
+    item: Item
+    pixels: NDArray[np.uint8]
+    prepared: Prepared
+
+
+def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[], bool] = lambda: False) -> Inspected:
+    """Judge every photo of a source; an unreadable one is named in the result, and the run goes on.
+
+    Writes ``scores.csv``, ``summary.json``, ``overlays/``, ``masks/`` and ``panels/`` into ``job.out``. A run that was
+    stopped or killed leaves ``scores.partial.jsonl`` behind, from which ``job.resume`` takes it up.
+
+    Raises:
+        SourceError: not one photo could be read.
+        CalibrationError: the model cannot promise the false-reject rate asked for.
+        ConfigError: the run to take up was made with another model, rate or source.
+    """
+    job.detector.threshold(job.false_reject)  # an impossible promise is refused before any work
+    began = time.monotonic()
+    failures: list[Failure] = []
+    finished = True
+    pictures = picture_names([item.name for item in job.source.items])
+    open_journal = Journal.resume if job.resume else Journal.start
+    with open_journal(job.out / "scores.partial.jsonl", _identity(job)) as journal:
+        remaining = [item for item in job.source.items if item.name not in journal.rows]
+        for batch in _batches(job, remaining, failures):
+            verdicts = job.detector.judge([photo.prepared for photo in batch], false_reject=job.false_reject)
+            for photo, found in zip(batch, verdicts, strict=True):
+                _write_pictures(job, photo, found, pictures[photo.item.name])
+                journal.add(photo.item.name, [_row(photo.item.name, verdict) for verdict in found])
+            progress("judging photos", len(journal.rows) + len(failures), len(job.source.items))
+            if stopping():
+                finished = len(journal.rows) + len(failures) == len(job.source.items)
+                break
+        result = Inspected(len(journal.rows), _counts(journal), tuple(failures), finished)
+        if finished:
+            _write_results(job, journal, result, time.monotonic() - began)
+    return result
+
+
+def picture_names(names: Sequence[str]) -> dict[str, str]:
+    """Give each photo the name of its pictures: with ``.png`` for its own suffix, or behind it where two would meet."""
+    short = {name: str(PurePosixPath(name).with_suffix(".png")) for name in names}
+    taken = Counter(short.values())
+    return {name: picture if taken[picture] == 1 else f"{name}.png" for name, picture in short.items()}
+
+
+def _identity(job: Inspection) -> dict[str, Any]:
+    return {"model": job.detector.checksum, "false_reject": job.false_reject, "source": str(job.source.root)}
+
+
+def _batches(job: Inspection, items: Sequence[Item], failures: list[Failure]) -> Iterator[list[_Photo]]:
+    """Read and prepare photos, some at a time; add those that cannot be read to ``failures``."""
+    batch: list[_Photo] = []
+    for item in items:
+        try:
+            pixels = job.source.read(item)
+        except PhotoError as error:
+            failures.append(Failure(item.name, str(error)))
+            continue
+        batch.append(_Photo(item, pixels, job.detector.prepare(pixels, contours=item.outlines)))
+        subjects = sum(len(photo.prepared.crops) for photo in batch)
+        if subjects >= SUBJECTS_AT_ONCE or sum(photo.pixels.nbytes for photo in batch) >= BYTES_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _write_pictures(job: Inspection, photo: _Photo, verdicts: Sequence[Verdict], picture: str) -> None:
+    write_image(job.out / "overlays" / picture, overlay(photo.pixels, verdicts))
+    write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts))
+    folder = PurePosixPath(picture).with_suffix("")
+    for verdict in verdicts:
+        wanted = job.panels == "all" or (job.panels == "ng" and verdict.judgement is Judgement.NG)
+        if wanted and verdict.evidence is not None:
+            write_image(job.out / "panels" / folder / f"{verdict.bean:03d}.png", panel(verdict.evidence))
+
+
+def _row(image: str, verdict: Verdict) -> Row:
+    scores = verdict.scores
+    numbers = (
+        ("", "", "", "")
+        if scores is None
+        else (f"{scores.score:.6g}", f"{scores.residual:.6g}", f"{scores.discrimination:.6g}", f"{verdict.p_value:.6g}")
+    )
+    place = [f"{value:.1f}" for value in (*verdict.box, verdict.angle)]
+    return [image, verdict.bean, *place, *numbers, verdict.judgement.value]
+
+
+def _counts(journal: Journal) -> dict[str, int]:
+    found = Counter(row[-1] for rows in journal.rows.values() for row in rows)
+    return {judgement.value: found[judgement.value] for judgement in Judgement}
+
+
+def _write_results(job: Inspection, journal: Journal, result: Inspected, seconds: float) -> None:
+    if not journal.rows:
+        first = f"; first: {result.failures[0].reason}" if result.failures else ""
+        raise SourceError(f"none of the {len(job.source.items)} photos in {job.source.root} could be read{first}")
+    names = [item.name for item in job.source.items if item.name in journal.rows]
+    write_csv(job.out / "scores.csv", COLUMNS, [row for name in names for row in journal.rows[name]])
+    write_json(
+        job.out / "summary.json",
+        {
+            "cafepick": __version__,
+            "source": str(job.source.root),
+            "model": job.detector.checksum,
+            "photos": result.photos,
+            "verdicts": result.counts,
+            "unreadable": [{"image": failure.name, "reason": failure.reason} for failure in result.failures],
+            **job.detector.promise(job.false_reject),
+            "seconds": round(seconds, 1),
+        },
+    )
+    journal.remove()

@@ -1,0 +1,90 @@
+"""Keeps the rows of each judged photo on disk at once, so that a killed run can be taken up again.
+
+``scores.partial.jsonl`` has a first line that says what run it belongs to, then one line a photo, each flushed to the
+disk before the next photo counts as done. A last line cut short by a crash is dropped: that photo is judged again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+from cafepick.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+Row = list[Any]
+
+
+@dataclass
+class Journal:
+    """The photos judged so far and their rows, in memory and on disk."""
+
+    path: Path
+    _file: TextIO
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    """Name of each judged photo and its rows of ``scores.csv``."""
+
+    @classmethod
+    def start(cls, path: Path, run: dict[str, Any]) -> Journal:
+        """Begin anew; an earlier journal at ``path`` is replaced.
+
+        Args:
+            path: where the journal lies.
+            run: what makes two runs the same, e.g. model, rate and source.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        journal = cls(path, path.open("w", encoding="utf-8"))
+        journal._append(run)
+        return journal
+
+    @classmethod
+    def resume(cls, path: Path, run: dict[str, Any]) -> Journal:
+        """Take up the journal at ``path``, or begin one where there is none.
+
+        Raises:
+            ConfigError: it belongs to another run.
+        """
+        before, *photos = _whole_lines(path) if path.exists() else [{}]
+        if not before:
+            return cls.start(path, run)
+        changed = [key for key in run if before.get(key) != run[key]]
+        if changed:
+            said = "; ".join(f"{key} was {before.get(key)!r} and is {run[key]!r}" for key in changed)
+            raise ConfigError(f"cannot take up the run in {path.parent}: {said}; go without --resume to begin anew")
+        rows = {photo["image"]: photo["rows"] for photo in photos}
+        return cls(path, path.open("a", encoding="utf-8"), rows)
+
+    def add(self, image: str, rows: list[Row]) -> None:
+        """Record the rows of one photo; on return they are on the disk."""
+        self.rows[image] = rows
+        self._append({"image": image, "rows": rows})
+
+    def remove(self) -> None:
+        """Delete the journal, once its rows are in ``scores.csv``."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _append(self, record: dict[str, Any]) -> None:
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """Cut off a line that a crash left unfinished; return the records of the others, at least one."""
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    os.truncate(path, len(whole) + 1 if whole else 0)
+    return [json.loads(line) for line in whole.splitlines()] or [{}]

@@ -1,0 +1,66 @@
+"""A killed run loses at most the photo it was judging."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cafepick.errors import ConfigError
+from cafepick.jobs.journal import Journal
+
+RUN = {"model": "abc", "false_reject": 0.01, "source": "trays"}
+ROWS = [["a.jpg", 1, "OK"], ["a.jpg", 2, "NG"]]
+
+
+def journal_with_one_photo(path: Path) -> None:
+    with Journal.start(path, RUN) as journal:
+        journal.add("a.jpg", ROWS)
+
+
+def test_rows_come_back(tmp_path: Path) -> None:
+    journal_with_one_photo(tmp_path / "j")
+    with Journal.resume(tmp_path / "j", RUN) as journal:
+        assert journal.rows == {"a.jpg": ROWS}
+
+
+def test_rows_are_on_disk_before_the_journal_closes(tmp_path: Path) -> None:
+    journal = Journal.start(tmp_path / "j", RUN)
+    journal.add("a.jpg", ROWS)
+    assert json.loads((tmp_path / "j").read_text().splitlines()[-1]) == {"image": "a.jpg", "rows": ROWS}
+    journal.remove()
+    assert not (tmp_path / "j").exists()
+
+
+@pytest.mark.parametrize("cut", range(1, 30, 4))
+def test_a_line_cut_short_is_dropped_and_the_rest_kept(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "j"
+    journal_with_one_photo(path)
+    with Journal.resume(path, RUN) as journal:
+        journal.add("b.jpg", ROWS)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with Journal.resume(path, RUN) as journal:
+        assert list(journal.rows) == ["a.jpg"]
+        journal.add("b.jpg", [])
+    with Journal.resume(path, RUN) as journal:
+        assert journal.rows == {"a.jpg": ROWS, "b.jpg": []}
+
+
+def test_even_a_first_line_cut_short_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_text('{"model": "ab')
+    with Journal.resume(path, RUN) as journal:
+        assert journal.rows == {}
+        journal.add("a.jpg", ROWS)
+    with Journal.resume(path, RUN) as journal:
+        assert journal.rows == {"a.jpg": ROWS}
+
+
+def test_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    journal_with_one_photo(path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"false_reject was 0\.01 and is 0\.05"):
+        Journal.resume(path, RUN | {"false_reject": 0.05})
+    assert path.read_bytes() == before

@@ -144,8 +144,13 @@ class SearchConfig:
     tolerance: float = 1e-3
     """An image stops when its loss fell by less than this share over ``patience`` steps; 0 never stops early."""
     patience: int = 50
+    candidates: int = 64
+    """Fixed z from the prior of which each image starts from the best; 1 starts all from one z, as in the paper."""
+    clamp: bool = True
+    """Keep z in [-1, 1], where the generator was trained; the paper leaves it free."""
 
     def __post_init__(self) -> None:
+        _check(self.candidates > 0, f"search candidates must be above 0, got {self.candidates}")
         _check(self.steps > 0, f"search steps must be above 0, got {self.steps}")
         _check(self.learning_rate > 0, f"the search's learning rate must be above 0, got {self.learning_rate}")
         _check(0 <= self.weight <= 1, f"lambda must lie in [0, 1], got {self.weight}")
@@ -167,7 +172,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "anogan": Recipe(
         model=ModelConfig(width=64, kernel=5, batch_norm=True),
         gan=GanConfig(loss="bce", generator_steps=2, steps=4000),
-        search=SearchConfig(steps=500, tolerance=0.0),
+        search=SearchConfig(steps=500, tolerance=0.0, candidates=1, clamp=False),
     ),
     "standard": Recipe(
         model=ModelConfig(width=32, kernel=4, batch_norm=True),

@@ -59,6 +59,8 @@ class Artefact:
     """Plain JSON values; ``docs/artefact.md`` has the schema."""
     tensors: dict[str, NDArray[Any]]
     """Arrays by name, writable, in the machine's byte order."""
+    checksum: str = ""
+    """SHA-256 of the content, in hexadecimal: what tells two models apart."""
 
 
 def save_artefact(path: str | Path, header: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -109,7 +111,8 @@ def load_artefact(path: str | Path) -> Artefact:
     header = _parse_json(path, text)
     if not isinstance(header, dict):
         _refuse_damaged(path, "the header is no JSON object")
-    return Artefact(header, {name: array.astype(array.dtype.newbyteorder("=")) for name, array in tensors.items()})
+    native = {name: array.astype(array.dtype.newbyteorder("=")) for name, array in tensors.items()}
+    return Artefact(header, native, metadata["sha256"])
 
 
 def require(tensors: Mapping[str, NDArray[Any]], names: Iterable[str]) -> None:

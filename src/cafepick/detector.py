@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,6 +20,7 @@ from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Scored, Scor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -63,6 +63,7 @@ class Detector:
         calibration: Calibration | None = None,
         pixel_threshold: float = np.inf,
         facts: dict[str, Any] | None = None,
+        checksum: str = "",
     ) -> None:
         self.networks = networks
         self.crop = crop
@@ -71,6 +72,8 @@ class Detector:
         self.pixel_threshold = pixel_threshold
         self.facts = facts or {}
         """What the artefact says of training, calibration and versions."""
+        self.checksum = checksum
+        """Checksum of the artefact that the detector was loaded from; empty before it is saved."""
 
     @classmethod
     def load(cls, path: str | Path, *, method: str = "exact", device: str = "auto") -> Detector:
@@ -100,6 +103,7 @@ class Detector:
             calibration=None if scores is None else Calibration.fit(scores),
             pixel_threshold=header["calibration"]["pixel_threshold"],
             facts={key: header[key] for key in ("training", "calibration", "versions") if key in header},
+            checksum=artefact.checksum,
         )
 
     def save(self, path: str | Path) -> None:

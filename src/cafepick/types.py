@@ -129,3 +129,46 @@ class Verdict:
     outline: Outline | None = None
     """None for ``whole`` and EMPTY."""
     evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Scores of n subjects and what they rest on."""
+
+    residual: NDArray[np.float64]
+    """(n,)"""
+    discrimination: NDArray[np.float64]
+    """(n,)"""
+    score: NDArray[np.float64]
+    """(n,)"""
+    reconstructions: NDArray[np.uint8]
+    """(n, size, size, C)"""
+    maps: NDArray[np.float32]
+    """(n, size, size), anomaly maps as in ``Evidence``."""
+
+
+@dataclass(frozen=True)
+class SubjectRow:
+    """One judged subject and what it truly is: a row of an evaluation's ``scores.csv``."""
+
+    image: str
+    """Name of the photo, relative to its source."""
+    bean: int
+    """As in ``Verdict``."""
+    label: str | None
+    """Class that the labels give; None where they say nothing of this subject."""
+    score: float | None
+    """The anomaly score; None, as the next three, for CUT and EMPTY."""
+    residual: float | None
+    discrimination: float | None
+    p_value: float | None
+    verdict: Judgement
+
+
+@dataclass(frozen=True, eq=False)
+class Mistake:
+    """A subject that was judged wrongly, with its picture."""
+
+    row: SubjectRow
+    panel: NDArray[np.uint8]
+    """(H, W, 3) RGB, as ``draw.panel`` gives it."""

@@ -124,7 +124,7 @@ def test_crop_pixels_show_the_photo_point_that_to_photo_names(centre, angle, zoo
     points = np.stack([columns, rows, np.ones_like(rows)], axis=1) @ crop.to_photo.T
     shown = (crop.image[rows, columns, :2] - 127.0) / 2 + origin
     assert np.abs(shown - points).max() < 0.6
-    assert np.abs(np.mean(shown - points, axis=0)).max() < 0.15
+    assert np.abs(np.mean(shown - points, axis=0)).max() < 0.3  # rounded up twice
 
 
 @given(places, angles)
@@ -263,6 +263,20 @@ def test_a_crop_that_shrinks_shows_the_mean_and_no_moire():
     assert crop.image[inside].mean() == pytest.approx(100, abs=2)
 
 
+def test_texture_is_as_sharp_just_below_a_scale_as_just_above():
+    """Photos from slightly different distances must not differ in sharpness: the model would see that, not the bean."""
+    texture = np.random.default_rng(0).integers(0, 256, (900, 900, 1)).astype(np.uint8)
+    photo = cv2.GaussianBlur(np.repeat(texture, 3, axis=2), (0, 0), 0.8)
+    scene = scene_of([egg((450, 450), 25, 800, 700)], (10, 10, 10))
+
+    def sharpness(shrink):
+        (crop,) = crop_beans(photo, scene, replace(CONFIG, zoom=1 / shrink))
+        return cv2.Laplacian(crop.image.astype(np.float32), cv2.CV_32F).std()
+
+    for shrink in np.arange(1.0, 8.0, 0.5):
+        assert 0.8 < sharpness(shrink + 0.03) / sharpness(shrink - 0.03) < 1.25, shrink  # one sample a pixel: 0.55
+
+
 def test_grey_crops_have_one_channel():
     crop = crop_one(egg(), replace(CONFIG, channels=1))
     assert crop.image.shape == (64, 64, 1)
@@ -302,7 +316,7 @@ def test_150_beans_of_12_megapixels_are_cropped_fast_enough():
         start = time.process_time()  # of all threads together
         crop_beans(photo, scene, config)
         seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.3  # measured: 0.055; the margin is for busy machines
+    assert min(seconds) < 0.3  # measured: 0.145; the margin is for busy machines
 
 
 # --- whole ---

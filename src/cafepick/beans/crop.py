@@ -43,7 +43,8 @@ GAIN_RANGE: Final = (0.8, 3.0)
 LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 SUPERSAMPLING: Final = 4
-"""Sub-pixels a side from which the coverage of an edge pixel is counted."""
+"""Samples a side from which a crop pixel is made. With one, texture comes out twice as sharp at some scales as at
+scales next to them; more samples shift the largest such step (13 %, at 6 photo pixels a crop pixel) further out."""
 
 
 def crop_beans(photo: NDArray[np.uint8], scene: Scene, config: CropConfig) -> list[Crop | None]:
@@ -69,7 +70,7 @@ def crop_beans(photo: NDArray[np.uint8], scene: Scene, config: CropConfig) -> li
     if not whole:
         return [None] * len(scene.outlines)
     scale = _crop_scale(whole, config)
-    source = _Reduced.of(photo, factor=round(1 / scale))
+    source = _Reduced.of(photo, factor=round(1 / scale / SUPERSAMPLING))
     light = _Light.of(scene, photo.shape[:2])
     return [
         None if outline.cut else _crop_bean(source, outline.contour, light, scale, config) for outline in scene.outlines
@@ -187,7 +188,7 @@ def _unit(contours: Sequence[NDArray[np.float32]]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Reduced:
-    """A photo made smaller by a whole factor, each pixel the mean of what it covers, so that warping skips nothing."""
+    """A photo made smaller by a whole factor, each pixel the mean of what it covers, so that sampling skips nothing."""
 
     pixels: NDArray[np.uint8]
     factor: int
@@ -205,11 +206,14 @@ class _Reduced:
         return cls(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), factor)  # type: ignore[arg-type]
 
     def warp(self, to_photo: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-        """(size, size, 3) pixels of the photo under a crop."""
-        to_reduced = to_photo / self.factor
-        to_reduced[:, 2] -= (self.factor - 1) / (2 * self.factor)  # pixel centres lie at whole numbers on both sides
+        """(size, size, 3) pixels of the photo under a crop, each the mean over the area that it covers."""
+        steps, start = to_photo[:, :2] / SUPERSAMPLING, to_photo[:, 2]
+        first = start - to_photo[:, :2].sum(axis=1) / 2 + steps.sum(axis=1) / 2  # pixel centres lie at whole numbers
+        to_reduced = np.column_stack([steps, first - (self.factor - 1) / 2]) / self.factor
+        side = size * SUPERSAMPLING
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(self.pixels, to_reduced, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+        fine = cv2.warpAffine(self.pixels, to_reduced, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, eq=False)

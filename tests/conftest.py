@@ -1,9 +1,21 @@
 """What all tests share: where the real photographs lie, and settings of the property tests."""
 
-from pathlib import Path
+from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+from cafepick.beans.crop import crop_beans, fit_zoom
+from cafepick.beans.find import find_beans
+from cafepick.config import CropConfig, ModelConfig, SearchConfig
+from cafepick.data.demo import DrawnTray, draw_tray
+
+if TYPE_CHECKING:
+    from cafepick.detector import Detector
 
 settings.register_profile(
     "cafepick", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -19,3 +31,39 @@ def data_dir() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real photographs are not here")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def drawn_trays() -> list[DrawnTray]:
+    """Three drawn trays of 40 good beans each."""
+    return [draw_tray(np.random.default_rng((7, number)), width=800, height=600, beans=40) for number in range(3)]
+
+
+@pytest.fixture(scope="session")
+def tiny_detector(drawn_trays: list[DrawnTray]) -> Detector:
+    """A calibrated detector whose networks are small and untrained: quick, and as deterministic as a real one."""
+    import torch
+
+    from cafepick.detector import Detector
+    from cafepick.models.build import build_discriminator, build_generator
+    from cafepick.scoring.exact import Networks
+
+    model = ModelConfig(size=32, width=8, latent=16, kernel=4)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        networks = Networks.of(model, build_generator(model), build_discriminator(model))
+    scenes = [find_beans(tray.photo) for tray in drawn_trays]
+    crop = fit_zoom([[o.contour for o in scene.outlines if not o.cut] for scene in scenes], CropConfig(size=32))
+    detector = Detector(
+        networks, crop=crop, search=SearchConfig(steps=4, candidates=4), facts={"training": {"seed": 0}}
+    )
+    crops = [c.image for t, s in zip(drawn_trays, scenes, strict=True) for c in crop_beans(t.photo, s, crop) if c]
+    return detector.calibrated(detector.score(np.stack(crops)), {"source": "drawn trays", "subjects": len(crops)})
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``tiny_detector`` as a file."""
+    path = tmp_path_factory.mktemp("model") / "tiny.cafepick"
+    tiny_detector.save(path)
+    return path

@@ -1,0 +1,128 @@
+"""The facade keeps its promises: one verdict a bean, the same whatever surrounds it, before and after saving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cafepick import Detector
+from cafepick.config import SearchConfig
+from cafepick.data.demo import DrawnTray
+from cafepick.errors import ArtefactError, CalibrationError, ConfigError
+from cafepick.types import Judgement, Verdict
+
+RATE = 0.05
+
+
+def scores(verdicts: list[Verdict]) -> np.ndarray:
+    return np.array([verdict.scores.score for verdict in verdicts if verdict.scores])
+
+
+def test_every_bean_gets_a_verdict_in_reading_order(tiny_detector: Detector, drawn_trays: list[DrawnTray]) -> None:
+    verdicts = tiny_detector.inspect(drawn_trays[0].photo, false_reject=RATE)
+    assert [verdict.bean for verdict in verdicts] == list(range(1, len(verdicts) + 1))
+    assert len(verdicts) == pytest.approx(40, abs=2)
+    height, width = drawn_trays[0].photo.shape[:2]
+    for verdict in verdicts:
+        assert verdict.judgement in (Judgement.OK, Judgement.NG, Judgement.CUT)
+        assert -1 <= verdict.box.x <= width
+        assert -1 <= verdict.box.y <= height
+
+
+def test_the_verdict_is_monotone_in_the_score_and_agrees_with_the_p_value(
+    tiny_detector: Detector, drawn_trays: list[DrawnTray]
+) -> None:
+    threshold = tiny_detector.threshold(RATE)
+    for verdict in tiny_detector.inspect(drawn_trays[1].photo, false_reject=RATE):
+        if verdict.scores is None or verdict.p_value is None:
+            continue
+        bad = verdict.judgement is Judgement.NG
+        assert bad == (verdict.scores.score > threshold)
+        assert bad == (verdict.p_value <= RATE)
+
+
+def test_a_score_does_not_depend_on_what_else_is_judged(tiny_detector: Detector, drawn_trays: list[DrawnTray]) -> None:
+    prepared = [tiny_detector.prepare(tray.photo) for tray in drawn_trays]
+    together = tiny_detector.judge(prepared, false_reject=RATE)
+    backwards = tiny_detector.judge(prepared[::-1], false_reject=RATE)[::-1]
+    alone = [tiny_detector.inspect(tray.photo, false_reject=RATE) for tray in drawn_trays]
+    for first, second, third in zip(together, backwards, alone, strict=True):
+        np.testing.assert_allclose(scores(first), scores(second), rtol=1e-4)
+        np.testing.assert_allclose(scores(first), scores(third), rtol=1e-4)
+
+
+def test_a_score_does_not_depend_on_the_number_of_threads(
+    tiny_detector: Detector, drawn_trays: list[DrawnTray]
+) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(scores(tiny_detector.inspect(drawn_trays[0].photo, false_reject=RATE)))
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(*found, rtol=1e-4)
+
+
+def test_save_and_load_change_nothing(tiny_detector: Detector, tiny_model: Path, drawn_trays: list[DrawnTray]) -> None:
+    loaded = Detector.load(tiny_model)
+    photo = drawn_trays[0].photo
+    before, after = (d.inspect(photo, false_reject=RATE) for d in (tiny_detector, loaded))
+    np.testing.assert_array_equal(scores(before), scores(after))
+    assert [v.judgement for v in before] == [v.judgement for v in after]
+    assert loaded.crop == tiny_detector.crop
+    assert loaded.search == tiny_detector.search
+    assert loaded.pixel_threshold == tiny_detector.pixel_threshold
+    assert len(loaded.checksum) == 64
+
+
+def test_an_empty_photo_is_one_empty_verdict(tiny_detector: Detector) -> None:
+    (verdict,) = tiny_detector.inspect(np.full((300, 400, 3), 230, np.uint8), false_reject=RATE)
+    assert (verdict.bean, verdict.judgement, verdict.scores, verdict.p_value) == (0, Judgement.EMPTY, None, None)
+
+
+def test_a_bean_cut_by_the_frame_is_not_judged(tiny_detector: Detector, drawn_trays: list[DrawnTray]) -> None:
+    tray = drawn_trays[0]
+    left, top = np.asarray(tray.outlines[0]).mean(axis=0).astype(int)  # the frame now runs through the first bean
+    verdicts = tiny_detector.inspect(np.ascontiguousarray(tray.photo[:, left:]), false_reject=RATE)
+    cut = [verdict for verdict in verdicts if verdict.judgement is Judgement.CUT]
+    assert any(abs(verdict.box.y + verdict.box.height / 2 - top) < 15 and verdict.box.x <= 1 for verdict in cut)
+    assert all(verdict.scores is None and verdict.p_value is None for verdict in cut)
+
+
+def test_without_calibration_the_error_names_the_command(tiny_detector: Detector, drawn_trays: list[DrawnTray]) -> None:
+    bare = tiny_detector.with_search(SearchConfig(steps=5))
+    with pytest.raises(CalibrationError, match="cafepick calibrate GOOD_PHOTOS --model"):
+        bare.inspect(drawn_trays[0].photo)
+
+
+def test_an_impossible_promise_is_refused(tiny_detector: Detector, drawn_trays: list[DrawnTray]) -> None:
+    with pytest.raises(CalibrationError, match=r"false-reject rate of 0\.1.* needs at least 999 good subjects"):
+        tiny_detector.inspect(drawn_trays[0].photo, false_reject=0.001)
+
+
+def test_calibrating_again_keeps_the_old_record(tiny_detector: Detector, drawn_trays: list[DrawnTray]) -> None:
+    crops = tiny_detector.prepare(drawn_trays[0].photo).crops
+    scored = tiny_detector.score(np.stack([crop.image for crop in crops if crop]))
+    again = tiny_detector.calibrated(scored, {"source": "a new lot"})
+    assert again.facts["calibration"]["source"] == "a new lot"
+    assert [record["source"] for record in again.facts["calibration"]["history"]] == ["drawn trays"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"method": "magic"}, "choose one of exact"), ({"device": "tpu"}, "auto, cpu, cuda")],
+)
+def test_unknown_options_are_refused(tiny_model: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Detector.load(tiny_model, **options)
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match=r"there is no model .*beans\.cafepick"):
+        Detector.load(tmp_path / "beans.cafepick")

@@ -186,6 +186,8 @@ def test_parts_are_missing(name: str, least: float, most: float) -> None:
         ({"defects": ("mold",)}, "no defect 'mold': choose from black"),
         ({"beans": 2, "defects": ("black",) * 3}, "one for each of 3 defects, got 2"),
         ({"beans": 0}, "at least one bean"),
+        ({"width": 100, "height": 100}, "40 beans in 100 x 100 pixels would be 8 pixels long, at least 16"),
+        ({"width": 300, "height": 90, "beans": 2, "surround": "table"}, "pixels do not fit into"),
         ({"touching": 1.5}, r"must lie in \[0, 1\], got 1.5"),
         ({"surround": "sack"}, "must be one of paper, table, tray, got 'sack'"),
     ],
@@ -193,6 +195,24 @@ def test_parts_are_missing(name: str, least: float, most: float) -> None:
 def test_impossible_trays_are_refused(wrong: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         draw_tray(np.random.default_rng(0), **wrong)
+
+
+@pytest.mark.parametrize("name", ["good", *DEFECTS])
+def test_sketches_are_drawn_in_single_precision(name: str) -> None:
+    """Double precision looks the same and takes twice as long."""
+    for seed in range(3):
+        sketch = draw_surface(
+            name, draw_form(name, 40.0, np.random.default_rng(seed)), TONE, np.random.default_rng(seed)
+        )
+        assert {layer.dtype for layer in (sketch.albedo, sketch.height, sketch.cover)} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("name", ["good", *DEFECTS])
+def test_even_the_smallest_beans_can_be_drawn(name: str) -> None:
+    tray = draw_tray(
+        np.random.default_rng(1), width=140, height=120, beans=15, defects=(name,) * 3 if name != "good" else ()
+    )
+    assert len(tray.outlines) == 15
 
 
 def test_noise_has_the_asked_shape_and_range() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
-from cafepick.data.drawing.scene import Surround
+from cafepick.data.drawing.scene import SURROUNDS, Surround
 from cafepick.data.drawing.tray import DEFECTS, DrawnTray, draw_tray
 from cafepick.data.sources import GOOD
 from cafepick.errors import ConfigError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["DEFECTS", "MIXED", "DemoData", "DrawnTray", "Surround", "draw_tray", "write_demo_data"]
+__all__ = ["DEFECTS", "MIXED", "SURROUNDS", "DemoData", "DrawnTray", "Surround", "draw_tray", "write_demo_data"]
 
 MIXED: Final = "mixed"
 """Folder of the test photos, each of which shows good beans and all kinds of defects."""
@@ -61,8 +61,9 @@ def write_demo_data(
 ) -> DemoData:
     """Draw photos to train on and photos to test with, and write them with their truth.
 
-    Of the beans of a test tray two in five are defective; the kinds take turns. Each photo depends on the seed and its
-    own number alone. Files that an earlier call left under the same names are replaced.
+    Of the beans of a test tray two in five are defective; the kinds take turns, as do paper alone, a sheet on a table
+    and a tray with its wall. The camera's distance stays the same, the lots and the light vary. Each photo depends on
+    the seed and its own number alone. Files that an earlier call left under the same names are replaced.
 
     Args:
         folder: where to write; made if it is missing.
@@ -83,14 +84,13 @@ def write_demo_data(
     test = tuple(folder / "test" / MIXED / f"tray_{number:03}.jpg" for number in range(test_trays))
     masks = tuple(folder / "ground_truth" / MIXED / f"{path.stem}_mask.png" for path in test)
     for number, path in enumerate(train):
-        write_image(path, draw_tray(np.random.default_rng((seed, 0, number)), beans=beans).photo)
+        write_image(path, _tray((seed, 0, number), beans, ()).photo)
         report(number + 1, train_trays + test_trays)
     drawn = []
     for number, (path, mask) in enumerate(zip(test, masks, strict=True)):
-        tray = draw_tray(np.random.default_rng((seed, 1, number)), beans=beans, defects=_some_defects(number, beans))
-        write_image(path, tray.photo)
-        write_image(mask, tray.defect_mask)
-        drawn.append(tray)
+        drawn.append(_tray((seed, 1, number), beans, _some_defects(number, beans)))
+        write_image(path, drawn[-1].photo)
+        write_image(mask, drawn[-1].defect_mask)
         report(train_trays + number + 1, train_trays + test_trays)
     annotations = folder / "test" / "annotations.json"
     write_json(annotations, coco_of(drawn, [f"{MIXED}/{path.name}" for path in test]))
@@ -98,6 +98,11 @@ def write_demo_data(
 
 
 def _ignore(*_: int) -> None: ...
+
+
+def _tray(seed: tuple[int, int, int], beans: int, defects: Sequence[str]) -> DrawnTray:
+    surround = SURROUNDS[seed[-1] % len(SURROUNDS)]
+    return draw_tray(np.random.default_rng(seed), beans=beans, defects=defects, surround=surround)
 
 
 def _some_defects(number: int, beans: int) -> list[str]:

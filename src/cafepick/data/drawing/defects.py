@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from cafepick.data.drawing.fields import Floats
 
 
-CHAR: Final = colour(44, 37, 32)
+CHAR: Final = colour(54, 45, 38)
 SOUR_RED: Final = colour(140, 88, 52)
 PULP: Final = colour(206, 194, 150)
-FUZZ: Final = colour(206, 212, 190)
+FUZZ: Final = colour(208, 208, 184)
 STRAW: Final = colour(214, 184, 128)
-UNRIPE: Final = colour(156, 154, 98)
+UNRIPE: Final = colour(164, 156, 106)
 
 _FAINTEST: Final = 0.04
 """A veil thinner than this is left out, so that marks end where the eye no longer sees the defect."""
@@ -34,27 +34,28 @@ _FAINTEST: Final = 0.04
 
 def black(sketch: Sketch, rng: np.random.Generator) -> Sketch:
     """Dead all through: brown-black, matt and shrivelled."""
-    shade = _clouds(sketch, rng, 0.22)
+    shade = _clouds(sketch, rng, 0.32)
     albedo = blend(sketch.albedo * 0.08, CHAR * shade, np.full(sketch.canvas.shape, 0.9, np.float32))
-    return _whole(replace(sketch, albedo=albedo, height=sketch.height + _wrinkles(sketch, rng, 0.012), gloss=0.015))
+    return _whole(replace(sketch, albedo=albedo, height=sketch.height + _wrinkles(sketch, rng, 0.02), gloss=0.015))
 
 
 def partly_black(sketch: Sketch, rng: np.random.Generator) -> Sketch:
-    """A quarter to a half of the bean is black, with a soft, uneven border."""
+    """A third to a half of the bean is black, with a soft, uneven border."""
     canvas, direction = sketch.canvas, rng.uniform(0, 2 * np.pi)
     side = canvas.along(direction) / canvas.unit
     field = side + 0.12 * noise(rng, canvas.shape, canvas.unit * 0.25, octaves=3)
-    dead = _veil(sketch, field, share=rng.uniform(0.25, 0.5), softness=0.3)
+    dead = _veil(sketch, field, share=rng.uniform(0.35, 0.55), softness=0.2)
     albedo = blend(sketch.albedo, CHAR * _clouds(sketch, rng, 0.25), dead * 0.93)
     return _local(sketch, dead, albedo, sketch.height)
 
 
 def sour(sketch: Sketch, rng: np.random.Generator) -> Sketch:
     """Over-fermented: yellowish to reddish brown all over, silver skin stained too, waxy."""
-    tint = SOUR_RED * np.array([1, rng.uniform(0.88, 1.25), rng.uniform(0.8, 1.2)]) * rng.uniform(0.6, 1.25)
+    tint = SOUR_RED * np.array([1, rng.uniform(0.92, 1.25), rng.uniform(0.9, 1.4)]) * rng.uniform(0.6, 1.25)
     luma = sketch.albedo.mean(axis=2)
     texture = (luma / luma[sketch.cover > 0.5].mean()) ** 0.75
-    albedo = (tint * texture[..., np.newaxis] * _clouds(sketch, rng, 0.1)).astype(np.float32)
+    stained = tint * texture[..., np.newaxis] * _clouds(sketch, rng, 0.14)
+    albedo = (0.8 * stained + 0.2 * sketch.albedo).astype(np.float32)
     return _whole(replace(sketch, albedo=albedo, gloss=0.05))
 
 
@@ -80,7 +81,7 @@ def broken(sketch: Sketch, rng: np.random.Generator) -> Sketch:
     """A quarter to a half is missing, beyond a rough, nearly straight fracture that shows the pale inside."""
     canvas, direction = sketch.canvas, float(rng.choice((-0.5, 0.5)) * np.pi + rng.normal(0, 0.5))
     side = canvas.along(direction)
-    field = side + canvas.unit * 0.045 * noise(rng, canvas.shape, canvas.unit * 0.14, octaves=2)
+    field = side + canvas.unit * 0.03 * noise(rng, canvas.shape, canvas.unit * 0.2, octaves=3)
     limit = float(np.quantile(field[canvas.cover > 0.5], 1 - rng.uniform(0.25, 0.5)))
     return _without(sketch, field - limit, canvas.unit * rng.uniform(0.08, 0.13), rng)
 
@@ -128,7 +129,7 @@ def parchment(sketch: Sketch, rng: np.random.Generator) -> Sketch:
     stains = smoothstep(noise(rng, canvas.shape, canvas.unit * 0.2, octaves=3), 0.45, 1.1) * 0.5
     hull = blend(STRAW * _clouds(sketch, rng, 0.1) * (1 + 0.06 * ridges[..., np.newaxis]), BROWN_SKIN, stains)
     smooth = cv2.GaussianBlur(sketch.height, (0, 0), canvas.unit * 0.025) + canvas.unit * 0.003 * ridges
-    field = noise(rng, canvas.shape, canvas.unit * 0.3, octaves=3) - 0.6 * canvas.rho
+    field = noise(rng, canvas.shape, canvas.unit * 0.6) + 0.25 * noise(rng, canvas.shape, canvas.unit * 0.12)
     tear = _veil(sketch, field, share=rng.uniform(0.06, 0.2), softness=0.06) * np.float32(rng.random() < 0.4)
     return _whole(
         replace(sketch, albedo=blend(hull, sketch.albedo, tear), height=smooth - tear * canvas.unit * 0.02, gloss=0.02)

@@ -68,7 +68,7 @@ def bean_form(rng: np.random.Generator, length: float, *, size: float = 1.0, asp
         size: factor on all lengths.
         aspect: factor on length / width.
     """
-    ratio = float(np.clip(rng.normal(1.3, 0.1), 1.08, 1.6)) * aspect
+    ratio = float(np.clip(rng.normal(1.36, 0.1), 1.12, 1.65)) * aspect
     long = length / 2 * size * float(np.clip(rng.normal(1, 0.07), 0.84, 1.18)) * (ratio / 1.3) ** 0.35
     power = rng.uniform(2.05, 2.45)
     radii = (np.abs(np.sin(THETA) / long) ** power + np.abs(np.cos(THETA) / (long / ratio)) ** power) ** (-1 / power)

@@ -30,7 +30,7 @@ _BORDER: Final = {"paper": 0.0, "table": 0.085, "tray": 0.06}
 
 def paper_area(width: int, height: int, surround: Surround) -> Box:
     """Return the part of the photo that beans may lie on."""
-    border = round(min(width, height) * (_BORDER[surround] * 1.45 + 0.01))
+    border = round(min(width, height) * _BORDER[surround] * 1.45) + 8
     return Box(border, border, width - 2 * border, height - 2 * border)
 
 
@@ -145,7 +145,7 @@ def photograph(image: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
     """
     balance = np.exp(rng.normal(0, (0.02, 0.004, 0.02))).astype(np.float32)
     exposed = image * (balance * np.float32(rng.uniform(0.88, 1.0)))
-    sharp = cv2.GaussianBlur(exposed, (0, 0), float(rng.uniform(0.55, 0.75)))
+    sharp = cv2.GaussianBlur(exposed, (0, 0), float(rng.uniform(0.4, 0.6)))
     grains = cv2.GaussianBlur(rng.standard_normal(image.shape, np.float32), (0, 0), 0.6)
     noisy = sharp + grains * np.sqrt(np.maximum(sharp, 0) * 2.6e-4 + 4e-6).astype(np.float32)
     luma, *chroma = cv2.split(cv2.cvtColor(developed(noisy), cv2.COLOR_RGB2YCrCb))

@@ -54,12 +54,12 @@ def draw_good(canvas: Canvas, tone: Floats, rng: np.random.Generator) -> Sketch:
     if rng.random() < (0.35 if shows_face else 0.5):
         albedo, height = _clinging_skin(canvas, albedo, height, rng)
     nothing = np.zeros(canvas.shape, np.bool_)
-    return Sketch(canvas, albedo, height, canvas.cover, nothing, gloss=rng.uniform(0.01, 0.05))
+    return Sketch(canvas, albedo, height, canvas.cover, nothing, gloss=rng.uniform(0.01, 0.07))
 
 
 def _own_tone(tone: Floats, rng: np.random.Generator) -> Floats:
     """Vary the lot's colour: brightness by 16 %, and along green-to-yellow."""
-    yellowness = rng.normal(0, 0.09)
+    yellowness = rng.normal(0, 0.075)
     hue = np.array([1 + yellowness, 1 + 0.25 * yellowness, 1 - yellowness], np.float32)
     return (tone * hue * np.exp(rng.normal(0, 0.16))).astype(np.float32)
 
@@ -76,11 +76,11 @@ def _mottled(canvas: Canvas, tone: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _dome(canvas: Canvas) -> Floats:
-    return canvas.unit * 0.33 * np.maximum(1 - canvas.rho**2.3, 0) ** 0.6
+    return canvas.unit * 0.36 * np.maximum(1 - canvas.rho**2.3, 0) ** 0.6
 
 
 def _face(canvas: Canvas) -> Floats:
-    return canvas.unit * 0.27 * np.maximum(1 - canvas.rho**3.6, 0) ** 0.6
+    return canvas.unit * 0.29 * np.maximum(1 - canvas.rho**3.6, 0) ** 0.6
 
 
 def _grain(canvas: Canvas, rng: np.random.Generator) -> Floats:

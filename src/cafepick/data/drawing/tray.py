@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 DEFECTS: Final[tuple[str, ...]] = (*OVERLAYS, FOREIGN)
 """Names of what can be wrong with a bean; the last is no bean at all, but a stone or a stick."""
 
+_SHORTEST: Final = 16
+"""Beans of fewer pixels could not show a crease or a hole."""
+
 
 @dataclass(frozen=True, eq=False)
 class DrawnTray:
@@ -67,8 +71,8 @@ def draw_tray(
 ) -> DrawnTray:
     """Draw a tray of beans.
 
-    Beans are as long as the photo has room for: about half the spacing of an even grid. Two trays drawn from equal
-    generators differ, for defects that leave the outline as it was, in the defective beans only.
+    The average bean is about half as long as the spacing of an even grid over the photo, whatever surrounds the paper.
+    Two trays drawn from equal generators, one with defects that leave outlines as they are, differ in these beans only.
 
     Args:
         rng: source of all variation; the same state draws the same tray.
@@ -80,13 +84,12 @@ def draw_tray(
         surround: what the photo shows around the beans: ``paper`` alone, a ``table`` or the wall of a ``tray``.
 
     Raises:
-        ConfigError: a name is unknown, there are more defects than beans, or the beans do not fit.
+        ConfigError: a name is unknown, there are more defects than beans, or the beans do not fit or would be tiny.
     """
     _check(beans, defects, touching, surround)
     names, forms, surfaces, positions, lot, ground, lamp, camera = (child(rng) for _ in range(8))
-    area = paper_area(width, height, surround)
-    length = 0.52 * float(np.sqrt(area.width * area.height / beans))
-    light = Light(lamp.uniform(0, 2 * np.pi), float(np.deg2rad(lamp.uniform(48, 66))), lamp.uniform(0.42, 0.6))
+    area, length = paper_area(width, height, surround), _length(width, height, beans)
+    light = Light(lamp.uniform(0, 2 * np.pi), float(np.deg2rad(lamp.uniform(48, 66))), lamp.uniform(0.32, 0.5))
     labels = _labels(beans, defects, names)
     placed = place([draw_form(label, length, forms) for label in labels], area, touching, positions)
     tone = _tone_of_lot(lot)
@@ -94,12 +97,12 @@ def draw_tray(
         render(draw_surface(label, one.form, tone, surfaces), one, light)
         for label, one in zip(labels, placed, strict=True)
     ]
-    cover = _summed([sprite.cover for sprite in sprites], sprites, (height, width))
+    cover = _cover(sprites, (height, width))
     paper = draw_ground(ground, width, height, surround, light) * shadows(cover, length, light)[..., np.newaxis]
     photo = photograph(compose(paper, sprites) * uneven_light(camera, width, height), camera)
     instances = _instances(sprites, (height, width))
     mask = _defect_mask(sprites, instances)
-    return DrawnTray(photo, instances, mask, tuple(labels), _outlines(instances, beans))
+    return DrawnTray(photo, instances, mask, tuple(labels), _outlines(sprites, instances))
 
 
 def _check(beans: int, defects: Sequence[str], touching: float, surround: str) -> None:
@@ -112,6 +115,17 @@ def _check(beans: int, defects: Sequence[str], touching: float, surround: str) -
         raise ConfigError(f"touching is a share and must lie in [0, 1], got {touching}")
     if surround not in SURROUNDS:
         raise ConfigError(f"surround must be one of {', '.join(SURROUNDS)}, got {surround!r}")
+
+
+def _length(width: int, height: int, beans: int) -> float:
+    """Return the length of the average bean in photo pixels."""
+    length = 0.48 * math.sqrt(width * height / beans)
+    if length < _SHORTEST:
+        raise ConfigError(
+            f"{beans} beans in {width} x {height} pixels would be {length:.0f} pixels long, at least {_SHORTEST} are"
+            f" needed: draw fewer beans or a larger photo"
+        )
+    return length
 
 
 def _labels(beans: int, defects: Sequence[str], rng: np.random.Generator) -> list[str]:
@@ -128,10 +142,10 @@ def _tone_of_lot(rng: np.random.Generator) -> Floats:
     return fresh + (aged - fresh) * np.float32(rng.random())
 
 
-def _summed(layers: Sequence[Floats], sprites: Sequence[Sprite], shape: tuple[int, int]) -> Floats:
+def _cover(sprites: Sequence[Sprite], shape: tuple[int, int]) -> Floats:
     total = np.zeros(shape, np.float32)
-    for layer, sprite in zip(layers, sprites, strict=True):
-        total[sprite.window] += layer
+    for sprite in sprites:
+        total[sprite.window] += sprite.cover
     return np.minimum(total, 1)
 
 
@@ -154,12 +168,11 @@ def _defect_mask(sprites: Sequence[Sprite], instances: NDArray[np.int32]) -> NDA
     return mask
 
 
-def _outlines(instances: NDArray[np.int32], beans: int) -> tuple[NDArray[np.float32], ...]:
+def _outlines(sprites: Sequence[Sprite], instances: NDArray[np.int32]) -> tuple[NDArray[np.float32], ...]:
     """Trace each object along the centres of its outermost pixels; of one in two parts, the larger."""
     outlines = []
-    for number in range(1, beans + 1):
-        contours, _ = cv2.findContours(
-            (instances == number).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
-        )
-        outlines.append(max(contours, key=cv2.contourArea)[:, 0].astype(np.float32))
+    for number, sprite in enumerate(sprites, start=1):
+        own = (instances[sprite.window] == number).astype(np.uint8)
+        parts, _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(sprite.left, sprite.top))
+        outlines.append(max(parts, key=cv2.contourArea)[:, 0].astype(np.float32))
     return tuple(outlines)

@@ -1,4 +1,4 @@
-"""The defects of green coffee, each laid over a good bean; names follow the SCA's Arabica green coffee defect guide.
+"""The defects of green coffee, each laid over a good bean, as the defect handbooks of the trade show them.
 
 A defect of the whole bean (black, sour, immature, parchment) marks all its pixels; a local one marks exactly the pixels
 that it changes, and leaves all others as they were.
@@ -93,7 +93,7 @@ def chipped(sketch: Sketch, rng: np.random.Generator) -> Sketch:
     edge = (canvas.rho > 0.93) & (canvas.rho < 1) & (from_edge > 0.999)
     x, y = float(canvas.x[edge].mean()), float(canvas.y[edge].mean())
     uneven = canvas.unit * 0.03 * noise(rng, canvas.shape, canvas.unit * 0.1, octaves=2)
-    field = canvas.unit * rng.uniform(0.11, 0.17) - np.hypot(canvas.x - x, canvas.y - y) + uneven
+    field = canvas.unit * rng.uniform(0.1, 0.15) - np.hypot(canvas.x - x, canvas.y - y) + uneven
     return _without(sketch, field, canvas.unit * rng.uniform(0.05, 0.08), rng)
 
 
@@ -147,7 +147,7 @@ OVERLAYS: Final[dict[str, Callable[[Sketch, np.random.Generator], Sketch]]] = {
     "immature": immature,
     "parchment": parchment,
 }
-"""Defects of beans, in the order of the guide: what each does to a good bean."""
+"""The defects of beans: what each does to a good bean."""
 
 
 def _whole(sketch: Sketch) -> Sketch:

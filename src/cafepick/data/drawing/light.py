@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cafepick.data.drawing.form import SUPERSAMPLING
-from cafepick.data.drawing.skin import Sketch, hollows
+from cafepick.data.drawing.skin import Sketch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,7 +100,12 @@ def _shade(albedo: Floats, height: Floats, sketch: Sketch, light: Light) -> Floa
     across, down = light.towards
     facing = -flat * (slope_x * across + slope_y * down)
     direct = np.maximum((facing + rise) * up, 0) / rise
-    sky = (0.45 + 0.55 * up) / (1 + hollows(height, unit * 0.035) * (22 / unit))
+    sky = (0.45 + 0.55 * up) / (1 + _hollows(height, unit * 0.035) * (22 / unit))
     half_way = (facing + rise + 1) / 2 * up / math.sqrt((1 + rise) / 2)
     highlight = sketch.gloss * np.clip(half_way, 0, 1) ** 30
     return albedo * (light.ambient * sky + (1 - light.ambient) * direct)[..., np.newaxis] + highlight[..., np.newaxis]
+
+
+def _hollows(height: Floats, size: float) -> Floats:
+    """Return how far (h, w) each point lies below its surroundings of that size, in canvas pixels; 0 on bulges."""
+    return np.maximum(cv2.GaussianBlur(height, (0, 0), size) - height, 0)

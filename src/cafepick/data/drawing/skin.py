@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 
 from cafepick.data.drawing.fields import blend, colour, noise, smoothstep
@@ -135,8 +134,3 @@ def _papered(albedo: Floats, skin: Floats, flakes: Floats) -> Floats:
     """Cover with silver skin where ``skin`` says so, browner where the flakes lie low."""
     paper = blend(SILVER_SKIN, BROWN_SKIN, smoothstep(-flakes, -0.2, 0.9))
     return blend(albedo, paper, skin * 0.9)
-
-
-def hollows(height: Floats, size: float) -> Floats:
-    """Return how far (h, w) each point lies below its surroundings of that size, in canvas pixels; 0 on bulges."""
-    return np.maximum(cv2.GaussianBlur(height, (0, 0), size) - height, 0)

@@ -1,6 +1,7 @@
 """Photo -> outlines: where the beans lie.
 
-photo --shrink--> working image --background--> distance from the empty surface --threshold--> mask --split--> beans
+photo --shrink--> working image --background--> distance from the bare surface --threshold--> mask
+      --split--> one label a bean --refine--> outlines at full resolution
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from cafepick.beans.background import estimate_background
-from cafepick.beans.split import split_touching
+from cafepick.beans.background import distance, estimate_background, to_lab
+from cafepick.beans.refine import draw_outlines
+from cafepick.beans.split import ROUNDNESS, depth_inside, split_touching, typical_radius
 from cafepick.types import Outline, Scene
 
 if TYPE_CHECKING:
@@ -19,8 +21,29 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-WORKING_PIXELS: Final = 600_000
+    from cafepick.beans.background import Background
+    from cafepick.beans.split import Piece
+
+WORKING_PIXELS: Final = 800_000
 """Beans are looked for in a photo shrunk to at most so many pixels."""
+LEAST_DIFFERENCE: Final = 9.0
+"""Colour difference from the surface (CIE76, shadows forgiven) from which a pixel may belong to a bean."""
+NOISE_FACTOR: Final = 8.0
+"""In a noisy photo: so many times the typical difference of bare surface from its model."""
+NARROWEST: Final = 0.005
+"""Half the width of the narrowest bean, as a share of the photo's longer side."""
+CORE_LEVEL: Final = 0.45
+"""Share of the difference typical of the beans nearby from which a pixel counts towards a bean's shape."""
+HOLE: Final = 0.15
+"""A hole smaller than this share of a typical bean's inscribed disc belongs to the bean."""
+OPENING: Final = 0.25
+"""What is thinner than this share of a typical bean is a line, an edge or a hair."""
+AREAS: Final = (0.15, 4.0)
+"""Area of a bean in units of the typical one; beyond are specks and clutter."""
+MOST_CONCAVE: Final = 0.25
+"""No bean lacks more than this share of its convex hull."""
+LONGEST: Final = 3.5
+"""No bean is more than so many times as long as wide."""
 
 
 def find_beans(photo: NDArray[np.uint8]) -> Scene:
@@ -32,17 +55,22 @@ def find_beans(photo: NDArray[np.uint8]) -> Scene:
     Returns:
         The outlines in reading order, none for an empty surface; those that reach the frame are marked ``cut``.
     """
-    scale = min(1.0, float(np.sqrt(WORKING_PIXELS / (photo.shape[0] * photo.shape[1]))))
-    small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photo
-    background, noise = estimate_background(small, np.zeros(small.shape[:2], bool))  # type: ignore[arg-type]
-    surface = cv2.resize(background, (small.shape[1], small.shape[0]))
-    distance = np.abs(small.astype(np.float32) - surface).max(axis=2)
-    level, _ = cv2.threshold(np.clip(distance, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
-    labels = split_touching(distance > max(level, 15.0))
-    contours = [contour for label in range(1, labels.max() + 1) if (contour := _contour(labels == label)) is not None]
-    factor = np.array([photo.shape[1] / small.shape[1], photo.shape[0] / small.shape[0]])
-    in_photo = [((contour + 0.5) * factor - 0.5).astype(np.float32) for contour in contours]
-    return Scene(_outlines(in_photo, photo.shape[:2], margin=1.5 * factor.max()), background, noise)
+    small = _working_image(photo)
+    background = estimate_background(small)
+    difference = _difference(small, background)
+    smooth = cv2.blur(difference, (3, 3))
+    mask = smooth > max(LEAST_DIFFERENCE, NOISE_FACTOR * background.spread)
+    radius = typical_radius(depth_inside(mask))
+    if radius < NARROWEST * max(small.shape):
+        return Scene((), background.colour, background.noise)
+    solid = _solid(smooth, mask, radius)
+    depth = depth_inside(solid)
+    radius = typical_radius(depth)
+    labels, pieces = split_touching(solid, depth, radius)
+    beans = {label: piece for label, piece in pieces.items() if _is_bean(piece, radius)}
+    contours = draw_outlines(photo, labels, beans, difference, background)
+    margin = 1.5 * photo.shape[1] / small.shape[1]
+    return Scene(_in_reading_order(contours, photo.shape[:2], margin), background.colour, background.noise)
 
 
 def scene_from_outlines(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]]) -> Scene:
@@ -55,31 +83,76 @@ def scene_from_outlines(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.
     Returns:
         The outlines in the order given; those that reach the frame are marked ``cut``.
     """
-    scale = min(1.0, float(np.sqrt(WORKING_PIXELS / (photo.shape[0] * photo.shape[1]))))
-    small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photo
+    small = _working_image(photo)
+    scale = np.array(small.shape[1::-1]) / photo.shape[1::-1]
     beans = np.zeros(small.shape[:2], np.uint8)
     for contour in contours:
-        cv2.fillPoly(beans, [np.rint(contour * scale).astype(np.int32)], 1)
-    background, noise = estimate_background(small, beans.astype(bool))  # type: ignore[arg-type]
-    outlines = tuple(Outline(contour, _touches(contour, photo.shape[:2], 1.0)) for contour in contours)
-    return Scene(outlines, background, noise)
+        cv2.fillPoly(beans, [np.rint((contour + 0.5) * scale - 0.5).astype(np.int32)], 1)
+    background = estimate_background(small, beans.astype(bool))
+    outlines = tuple(Outline(contour, _reaches_frame(contour, photo.shape[:2], 0.5)) for contour in contours)
+    return Scene(outlines, background.colour, background.noise)
 
 
-def _contour(mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    largest = max(found, key=cv2.contourArea, default=np.zeros((1, 2), np.int32)).reshape(-1, 2)
-    return largest.astype(np.float32) if cv2.contourArea(largest) >= 20 else None
+def _working_image(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = photo.shape[:2]
+    scale = np.sqrt(WORKING_PIXELS / (height * width))
+    if scale >= 1:
+        return photo
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _outlines(contours: Sequence[NDArray[np.float32]], shape: tuple[int, ...], margin: float) -> tuple[Outline, ...]:
+def _difference(image: NDArray[np.uint8], background: Background) -> NDArray[np.float32]:
+    """(h, w) colour difference from the bare surface; 0 beyond its edges."""
+    size = (image.shape[1], image.shape[0])
+    difference = distance(to_lab(image), cv2.resize(background.lab, size))
+    if not background.extent.all():
+        extent = cv2.resize(background.extent.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        difference[extent == 0] = 0
+    return difference
+
+
+def _solid(difference: NDArray[np.float32], mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """The mask without soft edges, gaps between beans that blur has closed, and thin parts."""
+    reach = (2 * round(2 * radius) + 1,) * 2
+    weight = mask.astype(np.float32)
+    typical = cv2.blur(difference * weight, reach) / np.maximum(cv2.blur(weight, reach), 1e-6)
+    solid = _filled(mask & (difference > CORE_LEVEL * typical), radius)
+    side = 2 * max(1, round(OPENING * radius)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc).astype(bool)
+
+
+def _filled(mask: NDArray[np.bool_], radius: float) -> NDArray[np.uint8]:
+    """The mask without small holes: a pale crease, a glint; not the ground in a ring of beans."""
+    filled = mask.astype(np.uint8)
+    contours, levels = cv2.findContours(filled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    for contour, (_, _, _, parent) in zip(contours, levels.reshape(-1, 4) if contours else (), strict=True):
+        if parent >= 0 and cv2.contourArea(contour) < HOLE * np.pi * radius**2:
+            cv2.drawContours(filled, [contour], 0, 1, cv2.FILLED)
+    return filled
+
+
+def _is_bean(piece: Piece, radius: float) -> bool:
+    smallest, largest = (share * ROUNDNESS * np.pi * radius**2 for share in AREAS)
+    _, sides, _ = cv2.minAreaRect(piece.hull)
+    fits = smallest <= piece.area <= largest
+    return fits and piece.lack <= MOST_CONCAVE * piece.area and max(sides) + 1 <= LONGEST * (min(sides) + 1)
+
+
+def _in_reading_order(
+    contours: Sequence[NDArray[np.float32]], shape: tuple[int, ...], margin: float
+) -> tuple[Outline, ...]:
+    """Outlines row by row, a row being as high as a typical bean."""
     if not contours:
         return ()
     row = float(np.median([np.ptp(contour[:, 1]) for contour in contours])) + 1
     ordered = sorted(contours, key=lambda c: (c[:, 1].mean() // row, c[:, 0].mean()))
-    return tuple(Outline(contour, _touches(contour, shape, margin)) for contour in ordered)
+    return tuple(Outline(contour, _reaches_frame(contour, shape, margin)) for contour in ordered)
 
 
-def _touches(contour: NDArray[np.float32], shape: tuple[int, ...], margin: float) -> bool:
+def _reaches_frame(contour: NDArray[np.float32], shape: tuple[int, ...], margin: float) -> bool:
+    """Whether the outline comes within ``margin`` pixels of the photo's edge."""
     height, width = shape
     low, high = contour.min(axis=0), contour.max(axis=0)
     return bool(low.min() < margin or high[0] > width - 1 - margin or high[1] > height - 1 - margin)

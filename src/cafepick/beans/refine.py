@@ -1,0 +1,123 @@
+"""The outline of each bean, at the full resolution of the photo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from cafepick.beans.background import distance, to_lab
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from cafepick.beans.background import Background
+    from cafepick.beans.split import Piece
+
+LEVEL: Final = 0.6
+"""Where the outline runs between the surface (0) and the bean's own colour near by (1). People outline what is surely
+bean; half-way up a blurred edge would lie about half a pixel further out."""
+REACH: Final = 3
+"""How far from the rough outline the fine one may run, working pixels."""
+FEWEST_POINTS: Final = 5
+"""An outline of fewer points is no shape."""
+
+
+class _Patch(NamedTuple):
+    """A piece of the photo around one bean."""
+
+    difference: NDArray[np.float32]
+    """(h, w) colour difference from the bare surface."""
+    labels: NDArray[np.int32]
+    """(h, w) as found at the working size."""
+    x: int
+    """Column of the photo where the piece begins."""
+    y: int
+    """Row of the photo where the piece begins."""
+
+
+def draw_outlines(
+    photo: NDArray[np.uint8],
+    labels: NDArray[np.int32],
+    beans: Mapping[int, Piece],
+    difference: NDArray[np.float32],
+    background: Background,
+) -> list[NDArray[np.float32]]:
+    """Draw the outlines of labelled beans in the photo itself.
+
+    The outline runs where the colour is half-way between the surface and this bean, pale or black.
+
+    Args:
+        photo: (H, W, 3) RGB.
+        labels: (h, w) at the working size, 0 on the ground.
+        beans: the beans to draw, by label.
+        difference: (h, w) colour difference from the surface at the working size.
+        background: the bare surface.
+
+    Returns:
+        For each bean (n, 2) x, y in photo pixels; one that dissolves when looked at closely is left out.
+    """
+    reduced = photo.shape[:2] != labels.shape
+    outlines = []
+    for label, bean in beans.items():
+        (left, top), (right, bottom) = bean.hull.min(axis=0) - REACH - 1, bean.hull.max(axis=0) + REACH + 2
+        box = slice(max(int(top), 0), int(bottom)), slice(max(int(left), 0), int(right))
+        if reduced:
+            patch = _full_patch(photo, labels, box, background)
+        else:
+            patch = _Patch(difference[box], labels[box], box[1].start, box[0].start)
+        outline = _outline(patch, label, reach=round(REACH * photo.shape[1] / labels.shape[1]))
+        if outline is not None:
+            outlines.append(outline)
+    return outlines
+
+
+def _full_patch(
+    photo: NDArray[np.uint8], labels: NDArray[np.int32], box: tuple[slice, slice], background: Background
+) -> _Patch:
+    """The piece of the photo under a box at the working size, at full resolution."""
+    step = np.array(photo.shape[1::-1]) / labels.shape[1::-1]  # photo pixels a working pixel, x and y
+    left, top = (int(v) for v in np.floor((box[1].start, box[0].start) * step))
+    right, bottom = (int(v) for v in np.ceil((box[1].stop, box[0].stop) * step))
+    pixels = photo[top:bottom, left:right]
+    size = (pixels.shape[1], pixels.shape[0])
+    surface = cv2.warpAffine(
+        background.lab,
+        _from_patch(photo, background.lab, left, top),
+        size,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    near = cv2.resize(labels[box].astype(np.float32), size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
+    width = 2 * int(step[0]) + 1
+    smooth = cv2.blur(distance(to_lab(pixels), np.asarray(surface, np.float32)), (width, width))
+    return _Patch(np.asarray(smooth, np.float32), near, left, top)
+
+
+def _from_patch(photo: NDArray[np.uint8], small: NDArray[np.float32], left: int, top: int) -> NDArray[np.float64]:
+    """(2, 3) map from pixels of a patch of the photo to pixels of the whole photo made small."""
+    scale = np.array(small.shape[1::-1]) / photo.shape[1::-1]
+    offset = (np.array([left, top]) + 0.5) * scale - 0.5  # pixel centres lie at whole numbers
+    return np.array([[scale[0], 0, offset[0]], [0, scale[1], offset[1]]])
+
+
+def _outline(patch: _Patch, label: int, *, reach: int) -> NDArray[np.float32] | None:
+    """(n, 2) x, y in photo pixels: through the centres of the outermost pixels that are more bean than surface."""
+    own = (patch.labels == label).astype(np.uint8)
+    zone = cv2.dilate(own, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2))
+    zone[(patch.labels > 0) & (own == 0)] = 0
+    mask = (patch.difference > LEVEL * _typical_inside(patch.difference, own)).astype(np.uint8) & zone
+    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    largest = max(found, key=len, default=np.empty((0, 2), np.int32)).reshape(-1, 2)
+    return (largest + np.array([patch.x, patch.y])).astype(np.float32) if len(largest) >= FEWEST_POINTS else None
+
+
+def _typical_inside(difference: NDArray[np.float32], own: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(h, w) mean difference of the bean's pixels around each place: a bean may be half pale and half black."""
+    side = (max(own.shape) // 2 | 1,) * 2
+    weight = own.astype(np.float32)
+    total = cv2.boxFilter(difference * weight, -1, side, normalize=False)
+    return np.asarray(total / np.maximum(cv2.boxFilter(weight, -1, side, normalize=False), 1), np.float32)

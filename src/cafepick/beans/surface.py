@@ -1,0 +1,139 @@
+"""Which part of the photo is the surface that the beans lie on: a sheet of paper, the floor of a tray, the table.
+
+A plain surface shows as the region whose colour changes only slowly. Beans, clutter and wood grain are full of edges,
+and an edge parts the sheet from what it lies on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+FLAT_STEP: Final = 4.0
+"""Largest colour difference (CIE76) between neighbours of a flat pixel, unless the photo is noisier than that."""
+NOISE_STEPS: Final = 3.0
+"""In a noisy photo: so many times the step that a quarter of the pixels stay below."""
+ROUGHEST: Final = 8.0
+"""A surface rougher than that is not plain; edges would drown in its texture."""
+SMALLEST_SURFACE: Final = 0.03
+"""A smaller share of the photo is no candidate."""
+SMALLEST_PIECE: Final = 0.0005
+"""Share of the photo below which a flat spot says nothing."""
+SAME_SURFACE: Final = 8.0
+"""Largest colour difference between two pieces of one surface in uneven light."""
+SMALLEST_SHEET: Final = 0.08
+"""A sheet that lies on a larger plain surface covers at least so much of the photo."""
+SHEET_CORNERS: Final = 7
+"""Most corners of a sheet as seen: four, and up to three more where frame or fold cut it; a bean's outline has more."""
+LEAST_RECTANGULAR: Final = 0.82
+"""Share of the smallest rectangle around it that a whole sheet fills; an ellipse fills 0.79."""
+
+
+class Surface(NamedTuple):
+    """Where beans may lie, at the coarse size at which it was estimated."""
+
+    flat: NDArray[np.bool_]
+    """(h, w), True where the colour changes slowly: on any plain thing, a bean's smooth side too."""
+    plain: NDArray[np.bool_]
+    """(h, w), True on bare surface, though not on all of it."""
+    extent: NDArray[np.bool_]
+    """(h, w), True from edge to edge of the surface, whatever lies on it."""
+
+
+class _Region(NamedTuple):
+    mask: NDArray[np.bool_]
+    hull: NDArray[np.int32]
+    """(n, 2) x, y."""
+    lightness: float
+
+
+def find_surface(lab: NDArray[np.float32]) -> Surface:
+    """Find the surface that the beans lie on.
+
+    Among the plain regions, the largest; unless it surrounds a smaller one that looks like a sheet lying on it.
+
+    Args:
+        lab: (h, w, 3) CIE L*a*b* of the photo at a coarse size, at which a bean is a few pixels wide.
+
+    Returns:
+        The surface; in a photo without any plain region, all of it.
+    """
+    flat = _flat(lab)
+    regions = _regions(flat, lab)
+    if not regions:
+        everything = np.ones(flat.shape, bool)
+        return Surface(flat, everything, everything)
+    chosen = regions[0]
+    for region in regions[1:]:
+        if _is_sheet(region) and _lies_on(region, chosen):
+            chosen = region
+    return Surface(flat, chosen.mask, _drawn([chosen.hull], flat.shape))
+
+
+def _flat(lab: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(h, w), True where the colour differs little from that of the neighbours."""
+    smooth = cv2.blur(lab, (3, 3))
+    spread = cv2.dilate(smooth, np.ones((3, 3))) - cv2.erode(smooth, np.ones((3, 3)))
+    step = np.sqrt(np.square(spread).sum(axis=2))
+    level = np.clip(NOISE_STEPS * np.percentile(step, 25), FLAT_STEP, ROUGHEST)
+    return step < level
+
+
+def _regions(flat: NDArray[np.bool_], lab: NDArray[np.float32]) -> list[_Region]:
+    """The plain regions that are large enough to be a surface, largest first.
+
+    Dense beans cut a surface into pieces, so pieces of one colour are one region.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(flat.astype(np.uint8), connectivity=4)
+    areas = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+    flat_labels = labels[flat]
+    sums = np.stack([np.bincount(flat_labels, lab[..., i][flat], len(areas)) for i in range(3)], axis=1)
+    colours = sums / areas[:, None]
+    free = areas >= SMALLEST_PIECE * flat.size
+    free[0] = False  # label 0: not flat
+    regions = []
+    while free.any():
+        largest = int(np.argmax(np.where(free, areas, 0)))
+        alike = free & (np.linalg.norm(colours - colours[largest], axis=1) < SAME_SURFACE)
+        free &= ~alike
+        if areas[alike].sum() >= SMALLEST_SURFACE * flat.size:
+            regions.append(_region(alike[labels], lab))
+    return sorted(regions, key=lambda region: -region.mask.sum())
+
+
+def _region(mask: NDArray[np.bool_], lab: NDArray[np.float32]) -> _Region:
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    hull = cv2.convexHull(np.concatenate([contour.reshape(-1, 2) for contour in contours])).reshape(-1, 2)
+    return _Region(mask, np.asarray(hull, np.int32), float(lab[..., 0][mask].mean()))
+
+
+def _drawn(contours: Sequence[NDArray[np.int32]], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    canvas = np.zeros(shape, np.uint8)
+    cv2.fillPoly(canvas, contours, 1)
+    return canvas.astype(bool)
+
+
+def _lies_on(region: _Region, below: _Region) -> bool:
+    """Whether the region is surrounded by the other, and lighter: paper on a table, not a dark bean on paper."""
+    hull = _drawn([below.hull], region.mask.shape)
+    return float(hull[region.mask].mean()) > 0.9 and region.lightness > below.lightness
+
+
+def _is_sheet(region: _Region) -> bool:
+    """Whether the region is large and bounded by few straight edges, as a rectangle seen at a slant is."""
+    height, width = region.mask.shape
+    hull_area = cv2.contourArea(region.hull)
+    if hull_area < SMALLEST_SHEET * height * width:
+        return False
+    corners = cv2.approxPolyDP(region.hull, 0.02 * cv2.arcLength(region.hull, True), True).reshape(-1, 2)
+    straight = cv2.contourArea(corners) > 0.95 * hull_area and len(corners) <= SHEET_CORNERS
+    _, sides, _ = cv2.minAreaRect(region.hull)
+    inside = region.hull.min() > 0 and (region.hull.max(axis=0) < [width - 1, height - 1]).all()
+    return straight and (not inside or hull_area > LEAST_RECTANGULAR * sides[0] * sides[1])

@@ -116,6 +116,12 @@ def test_memory_layout_changes_nothing(dcgan, beans: Tensor) -> None:
     assert_same(search_latent(*dcgan, turned, PLAIN), search_latent(*dcgan, beans[:3], PLAIN), torch.arange(3))
 
 
+def test_networks_fresh_from_training_score_as_those_from_a_file(dcgan, beans: Tensor) -> None:
+    """Training keeps weights in channels-last order, for which there are other kernels; a file does not."""
+    trained = [copy.deepcopy(network).to(memory_format=torch.channels_last) for network in dcgan]
+    assert_same(search_latent(*trained, beans[:3], PLAIN), search_latent(*dcgan, beans[:3], PLAIN), torch.arange(3))
+
+
 def test_bfloat16_finds_about_as_much(dcgan, beans: Tensor) -> None:
     exact = search_latent(*dcgan, beans[:8], PLAIN, precision="float32")
     quick = search_latent(*dcgan, beans[:8], PLAIN, precision="bfloat16")

@@ -100,7 +100,9 @@ def distance(a: Float[Tensor, "n ..."], b: Float[Tensor, "n ..."]) -> Float[Tens
 
 
 def _frozen(network: Network) -> Network:
-    return copy.deepcopy(network).eval().requires_grad_(False)
+    """Copy a network, as if it came from a file: training may have left its weights in channels-last order."""
+    plain = copy.deepcopy(network).eval().requires_grad_(False)
+    return plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload] - missing in the stub
 
 
 def _passes(rows: Tensor) -> list[Tensor]:

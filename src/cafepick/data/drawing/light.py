@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 
 from cafepick.data.drawing.form import SUPERSAMPLING
-from cafepick.data.drawing.skin import Sketch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cafepick.data.drawing.fields import Floats
     from cafepick.data.drawing.placing import Placed
+    from cafepick.data.drawing.skin import Sketch
 
 
 @dataclass(frozen=True)

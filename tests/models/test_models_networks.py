@@ -66,6 +66,14 @@ def test_weights_begin_as_in_dcgan() -> None:
     assert float(generator.to_image.bias.detach().abs().max()) == 0
 
 
+def test_without_batch_norm_a_signal_neither_fades_nor_grows_in_the_first_step() -> None:
+    torch.manual_seed(0)
+    discriminator = build_discriminator(ModelConfig(width=16, kernel=4, batch_norm=False))
+    with torch.no_grad():
+        features = discriminator.features(torch.randn(16, 3, 64, 64))
+    assert 0.5 < float(features.square().mean()) < 2
+
+
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_in_eval_mode_no_image_depends_on_its_neighbours(batch_norm: bool) -> None:
     torch.manual_seed(0)

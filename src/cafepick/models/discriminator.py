@@ -7,7 +7,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cafepick.models.layers import halved, halving, init_dcgan
+from cafepick.models.layers import halved, halving, init_dcgan, init_he
 
 
 class Discriminator(nn.Module):
@@ -33,7 +33,7 @@ class Discriminator(nn.Module):
             self.blocks.append(nn.Sequential(convolution, norm, nn.LeakyReLU(0.2)))
             size = halved(size, kernel=kernel)
         self.logit = nn.Linear(widths[-1] * size**2, 1)
-        self.apply(init_dcgan)
+        self.apply(init_dcgan if batch_norm else init_he)
 
     def features(self, x: Float[Tensor, "b c size size"]) -> Float[Tensor, "b n"]:
         """Return the last hidden layer, flattened: f(x) of Schlegl et al. 2017, eq. 5."""

@@ -59,3 +59,15 @@ def init_dcgan(module: nn.Module) -> None:
         return
     if module.bias is not None:
         nn.init.zeros_(module.bias)
+
+
+def init_he(module: nn.Module) -> None:
+    """Begin with weights that keep the spread of the activations through leaky ReLUs of slope 0.2, and no offsets.
+
+    He et al., arXiv 1502.01852, eq. 15. Without batch norm, weights from N(0, 0.02) shrink a signal some tenfold a
+    layer, and the discriminator would teach nothing for hundreds of steps. To be used as ``network.apply(init_he)``.
+    """
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, a=0.2)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

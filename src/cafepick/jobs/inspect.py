@@ -77,7 +77,7 @@ class Inspected:
 
 
 @dataclass(frozen=True, eq=False)
-class _Photo:
+class Photo:
     """A photo on its way to its verdicts."""
 
     item: Item
@@ -104,11 +104,11 @@ def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[]
     open_journal = Journal.resume if job.resume else Journal.start
     with open_journal(job.out / "scores.partial.jsonl", _identity(job)) as journal:
         remaining = [item for item in job.source.items if item.name not in journal.rows]
-        for batch in _batches(job, remaining, failures):
+        for batch in batches(job.source, job.detector, remaining, failures):
             verdicts = job.detector.judge([photo.prepared for photo in batch], false_reject=job.false_reject)
             for photo, found in zip(batch, verdicts, strict=True):
                 _write_pictures(job, photo, found, pictures[photo.item.name])
-                journal.add(photo.item.name, [_row(photo.item.name, verdict) for verdict in found])
+                journal.add(photo.item.name, [table_row(photo.item.name, verdict) for verdict in found])
             progress("judging photos", len(journal.rows) + len(failures), len(job.source.items))
             if stopping():
                 finished = len(journal.rows) + len(failures) == len(job.source.items)
@@ -130,16 +130,27 @@ def _identity(job: Inspection) -> dict[str, Any]:
     return {"model": job.detector.checksum, "false_reject": job.false_reject, "source": str(job.source.root)}
 
 
-def _batches(job: Inspection, items: Sequence[Item], failures: list[Failure]) -> Iterator[list[_Photo]]:
-    """Read and prepare photos, some at a time; add those that cannot be read to ``failures``."""
-    batch: list[_Photo] = []
+def batches(
+    source: Source, detector: Detector, items: Sequence[Item], failures: list[Failure], *, annotated: bool = True
+) -> Iterator[list[Photo]]:
+    """Read and prepare photos, some at a time.
+
+    Args:
+        source: where the photos come from.
+        detector: cuts the subjects.
+        items: the photos to read.
+        failures: those that cannot be read are added here.
+        annotated: take the annotated outlines of photos that have some; False looks for beans in any case.
+    """
+    batch: list[Photo] = []
     for item in items:
         try:
-            pixels = job.source.read(item)
+            pixels = source.read(item)
         except PhotoError as error:
             failures.append(Failure(item.name, str(error)))
             continue
-        batch.append(_Photo(item, pixels, job.detector.prepare(pixels, contours=item.outlines)))
+        contours = item.outlines if annotated else None
+        batch.append(Photo(item, pixels, detector.prepare(pixels, contours=contours)))
         subjects = sum(len(photo.prepared.crops) for photo in batch)
         if subjects >= SUBJECTS_AT_ONCE or sum(photo.pixels.nbytes for photo in batch) >= BYTES_AT_ONCE:
             yield batch
@@ -148,7 +159,7 @@ def _batches(job: Inspection, items: Sequence[Item], failures: list[Failure]) ->
         yield batch
 
 
-def _write_pictures(job: Inspection, photo: _Photo, verdicts: Sequence[Verdict], picture: str) -> None:
+def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], picture: str) -> None:
     write_image(job.out / "overlays" / picture, overlay(photo.pixels, verdicts))
     write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts))
     folder = PurePosixPath(picture).with_suffix("")
@@ -158,7 +169,8 @@ def _write_pictures(job: Inspection, photo: _Photo, verdicts: Sequence[Verdict],
             write_image(job.out / "panels" / folder / f"{verdict.bean:03d}.png", panel(verdict.evidence))
 
 
-def _row(image: str, verdict: Verdict) -> Row:
+def table_row(image: str, verdict: Verdict) -> Row:
+    """Return one line of ``scores.csv``, in the order of ``COLUMNS``."""
     scores = verdict.scores
     numbers = (
         ("", "", "", "")

@@ -85,7 +85,7 @@ class ModelConfig:
     kernel: int = 5
     """Side of the (transposed) convolutions."""
     batch_norm: bool = True
-    """Batch norm as in DCGAN; without it, no normalisation in the discriminator, so that R1/R2 hold per image."""
+    """Batch norm in the discriminator, as in DCGAN; the generator always has it. R1/R2 need a discriminator without."""
 
     def __post_init__(self) -> None:
         _check_images(self.size, self.channels)
@@ -108,7 +108,7 @@ class GanConfig:
     beta1: float = 0.5
     beta2: float = 0.999
     gradient_penalty: float = 0.0
-    """Weight gamma of R1 + R2; 0 leaves them out."""
+    """Weight gamma of R1 + R2 (arXiv 1801.04406); 0 leaves them out."""
     penalty_every: int = 16
     """R1 + R2 are taken every so many steps, with their weight multiplied accordingly (lazy regularisation)."""
     ema: float = 0.0
@@ -116,7 +116,7 @@ class GanConfig:
     augment: bool = False
     """Differentiable translation and cutout of real and drawn images alike (arXiv 2006.10738), colours untouched."""
     flips: bool = False
-    """Mirror real images left-right and top-bottom at random: a bean has no side."""
+    """Mirror real images left-right at random: a bean has no side. Recipes do so for ``beans`` only."""
     checkpoint_every: int = 500
     """Steps between checkpoints."""
 
@@ -127,6 +127,7 @@ class GanConfig:
         _check(self.learning_rate > 0, f"the learning rate must be above 0, got {self.learning_rate}")
         _check(0 <= self.beta1 < 1 and 0 <= self.beta2 < 1, f"betas must lie in [0, 1), got {self.beta1}, {self.beta2}")
         _check(0 <= self.ema < 1, f"ema must lie in [0, 1), got {self.ema}")
+        _check(self.gradient_penalty >= 0, f"the gradient penalty must be 0 or more, got {self.gradient_penalty}")
         _check(min(self.generator_steps, self.penalty_every, self.checkpoint_every) > 0, "counts must be above 0")
 
 
@@ -166,6 +167,13 @@ class Recipe:
     gan: GanConfig = GanConfig()
     search: SearchConfig = SearchConfig()
 
+    def __post_init__(self) -> None:
+        _check(
+            self.gan.gradient_penalty == 0 or not self.model.batch_norm,
+            "a gradient penalty is one per image, and batch norm mixes images: set gan.gradient_penalty to 0 "
+            "or model.batch_norm to false",
+        )
+
 
 RECIPES: Final[dict[str, Recipe]] = {
     # Schlegl et al. 2017 on the DCGAN of the seed: nothing here is to be improved.
@@ -175,12 +183,12 @@ RECIPES: Final[dict[str, Recipe]] = {
         search=SearchConfig(steps=500, tolerance=0.0, candidates=1, clamp=False),
     ),
     "standard": Recipe(
-        model=ModelConfig(width=32, kernel=4, batch_norm=True),
-        gan=GanConfig(loss="relativistic", gradient_penalty=1.0, ema=0.999, augment=True, flips=True, steps=6000),
+        model=ModelConfig(width=32, kernel=4, batch_norm=False),
+        gan=GanConfig(loss="relativistic", gradient_penalty=1.0, ema=0.999, augment=True, flips=True, steps=4000),
         search=SearchConfig(),
     ),
     "quick": Recipe(
-        model=ModelConfig(width=24, kernel=4, batch_norm=True),
+        model=ModelConfig(width=16, kernel=4, batch_norm=False),
         gan=GanConfig(loss="relativistic", gradient_penalty=1.0, ema=0.995, augment=True, flips=True, steps=1000),
         search=SearchConfig(steps=100),
     ),
@@ -189,8 +197,10 @@ RECIPES: Final[dict[str, Recipe]] = {
 T = TypeVar("T")
 
 
-def named_recipe(name: str, *, size: int, channels: int) -> Recipe:
+def named_recipe(name: str, *, size: int, channels: int, subject: SubjectKind = "beans") -> Recipe:
     """Return the recipe called ``name`` for images of (size, size, channels).
+
+    Only beans are mirrored: a mirrored digit, face or label is another thing.
 
     Raises:
         ConfigError: no recipe has that name.
@@ -198,7 +208,11 @@ def named_recipe(name: str, *, size: int, channels: int) -> Recipe:
     if name not in RECIPES:
         raise ConfigError(f"there is no recipe {name!r}: choose one of {', '.join(RECIPES)}")
     recipe = RECIPES[name]
-    return replace(recipe, model=replace(recipe.model, size=size, channels=channels))
+    return replace(
+        recipe,
+        model=replace(recipe.model, size=size, channels=channels),
+        gan=replace(recipe.gan, flips=recipe.gan.flips and subject == "beans"),
+    )
 
 
 def to_json(config: object) -> str:

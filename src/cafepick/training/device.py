@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 import torch
@@ -27,6 +28,7 @@ def open_fabric(device: str = "auto") -> Fabric:
         raise ConfigError(f"--device must be auto, cpu, cuda, cuda:N or cuda*N, got {device!r}")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"--device {device} needs a GPU that torch can use, found none: use --device cpu")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision on the terminal
     precision = "bf16-mixed" if has_bfloat16(kind) else "32-true"
     return Fabric(accelerator=kind, devices=_devices(device), precision=precision)
 

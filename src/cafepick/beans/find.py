@@ -32,10 +32,12 @@ NOISE_FACTOR: Final = 8.0
 """In a noisy photo: so many times the typical difference of bare surface from its model."""
 NARROWEST: Final = 0.005
 """Half the width of the narrowest bean, as a share of the photo's longer side."""
-CORE_LEVEL: Final = 0.45
+CORE_LEVEL: Final = 0.65
 """Share of the difference typical of the beans nearby from which a pixel counts towards a bean's shape."""
-HOLE: Final = 0.15
+HOLE: Final = 0.1
 """A hole smaller than this share of a typical bean's inscribed disc belongs to the bean."""
+NEARBY: Final = 1.0
+"""How far such beans are, in units of the typical radius."""
 OPENING: Final = 0.25
 """What is thinner than this share of a typical bean is a line, an edge or a hair."""
 AREAS: Final = (0.15, 4.0)
@@ -114,7 +116,7 @@ def _difference(image: NDArray[np.uint8], background: Background) -> NDArray[np.
 
 def _solid(difference: NDArray[np.float32], mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     """The mask without soft edges, gaps between beans that blur has closed, and thin parts."""
-    reach = (2 * round(2 * radius) + 1,) * 2
+    reach = (2 * round(NEARBY * radius) + 1,) * 2
     weight = mask.astype(np.float32)
     typical = cv2.blur(difference * weight, reach) / np.maximum(cv2.blur(weight, reach), 1e-6)
     solid = _filled(mask & (difference > CORE_LEVEL * typical), radius)

@@ -24,14 +24,14 @@ ROUNDNESS: Final = 1.3
 DENT: Final = 0.04
 """Area that a bean may lack of its convex hull, in units of the typical area. Lack grows with the size of a union,
 so that clusters do not gain by joining."""
-MISFIT: Final = 0.5
-"""Standard deviation of the logarithm of area among the beans of one photo."""
-NECK: Final = 0.7
+MISFIT: Final = 0.4
+"""Standard deviation of the logarithm of area among the beans of one photo, where there are many."""
+NECK: Final = 0.75
 """Where two beans touch, the mask is narrower than this share of the smaller one's width..."""
 NECKLESS: Final = 10.0
 """...and what is wider costs so much to cut through, times the excess share."""
-REACH: Final = 4.0
-"""The far end of a bean lies within so many typical radii of its disc."""
+REACH: Final = 3.5
+"""The far end of a bean lies within so many times the radius of a disc of typical area."""
 ONE_MORE: Final = 1.5
 """Cost of one more bean: without it, noise would be explained by splitting."""
 
@@ -55,10 +55,24 @@ class Piece(NamedTuple):
         hull = cv2.convexHull(np.concatenate([self.hull, other.hull])).reshape(-1, 2)
         return Piece(hull, self.area + other.area)
 
-    def cost(self, typical_area: float) -> float:
+    def cost(self, typical: Typical) -> float:
         """How much the piece differs from one bean, plus the cost of counting it."""
-        misfit = np.log(self.area / typical_area) / MISFIT
-        return ONE_MORE + self.lack / (DENT * typical_area) + misfit**2
+        misfit = np.log(self.area / typical.area) / typical.spread
+        return ONE_MORE + self.lack / (DENT * typical.area) + misfit**2
+
+
+class Typical(NamedTuple):
+    """What is known of the size of a photo's beans."""
+
+    area: float
+    """Pixels."""
+    spread: float
+    """Standard deviation of the logarithm of area."""
+
+    @classmethod
+    def of(cls, radius: float, islands: int) -> Typical:
+        """From half the width of the beans; from few of them little is known about how long they are."""
+        return cls(ROUNDNESS * np.pi * radius**2, float(np.sqrt(MISFIT**2 + 1 / islands)))
 
 
 def depth_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -107,7 +121,8 @@ def split_touching(
     clusters = np.flatnonzero(counts > 1)
     if len(clusters):
         in_cluster = mask & (counts > 1)[islands]
-        parted, parts = _part(in_cluster, smooth, discs.where(counts[island_of_disc] > 1), radius)
+        clustered = discs.where(counts[island_of_disc] > 1)
+        parted, parts = _part(in_cluster, smooth, clustered, Typical.of(radius, np.count_nonzero(counts)))
         labels = np.where(parted > 0, parted + len(contours), labels)
         pieces |= {label + len(contours): part for label, part in parts.items()}
     return labels, pieces
@@ -136,13 +151,12 @@ def _whole(contour: NDArray[np.int32]) -> Piece:
 
 
 def _part(
-    mask: NDArray[np.bool_], depth: NDArray[np.float32], discs: _Discs, radius: float
+    mask: NDArray[np.bool_], depth: NDArray[np.float32], discs: _Discs, typical: Typical
 ) -> tuple[NDArray[np.int32], dict[int, Piece]]:
     """Labels and beans of clusters."""
-    labels, pieces = _cells(mask, discs, round(REACH * radius))
-    pairs = _touching(labels)
-    necks = {pair: _neck(depth, discs, pair) for pair in pairs}
-    owner = _join(pieces, necks, ROUNDNESS * np.pi * radius**2)
+    labels, pieces = _cells(mask, discs, reach=round(REACH * np.sqrt(typical.area / np.pi)))
+    necks = {pair: _neck(depth, discs, pair) for pair in _touching(labels)}
+    owner = _join(pieces, necks, typical)
     renamed = np.zeros(len(discs.x) + 1, np.int32)
     for label, bean in owner.items():
         renamed[label] = bean
@@ -192,7 +206,7 @@ def _touching(labels: NDArray[np.int32]) -> set[tuple[int, int]]:
     return {(int(min(pair)), int(max(pair))) for pair in np.unique(np.concatenate(pairs), axis=0)}
 
 
-def _join(pieces: dict[int, Piece], necks: dict[tuple[int, int], float], typical_area: float) -> dict[int, int]:
+def _join(pieces: dict[int, Piece], necks: dict[tuple[int, int], float], typical: Typical) -> dict[int, int]:
     """Join the pair whose union saves most, again and again, while one saves anything.
 
     ``pieces`` then holds the joined ones, and ``necks`` what is left between them. Returns for each label the label of
@@ -202,8 +216,8 @@ def _join(pieces: dict[int, Piece], necks: dict[tuple[int, int], float], typical
 
     def saving(pair: tuple[int, int]) -> float:
         one, other = pieces[pair[0]], pieces[pair[1]]
-        apart = one.cost(typical_area) + other.cost(typical_area)
-        return apart + NECKLESS * max(0.0, necks[pair] - NECK) - one.joined(other).cost(typical_area)
+        apart = one.cost(typical) + other.cost(typical)
+        return apart + NECKLESS * max(0.0, necks[pair] - NECK) - one.joined(other).cost(typical)
 
     savings = {pair: saving(pair) for pair in necks}
     while savings:

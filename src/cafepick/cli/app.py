@@ -16,6 +16,7 @@ from cafepick.cli.calibrate import calibrate
 from cafepick.cli.demo import demo
 from cafepick.cli.detect import detect
 from cafepick.cli.download import download
+from cafepick.cli.evaluate import evaluate
 from cafepick.cli.info import info
 from cafepick.cli.train import train
 from cafepick.errors import CafepickError, MissingExtraError
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Teach a camera to hand-pick coffee: train on good beans only, then see which beans to pick out, and why.",
 )
-for command in (demo, download, train, detect, calibrate, info):
+for command in (demo, download, train, detect, evaluate, calibrate, info):
     app.command()(command)
 
 

@@ -1,0 +1,129 @@
+"""``cafepick evaluate``: measure a model on photos whose beans are known to be good or not."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cafepick.data.sources import Source
+
+
+class Language(str, Enum):
+    """Of the report."""
+
+    en = "en"
+    ja = "ja"
+
+
+def evaluate(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Labelled photos: folders named good and by defect, an MVTec folder, a COCO file or 'mnist'."
+        ),
+    ],
+    model: Annotated[Path, typer.Option("--model", "-m", help="A *.cafepick file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
+    good: Annotated[
+        list[str] | None, typer.Option("--good", help="Class that counts as good. Repeatable. [default: good]")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV with image,label or image,bean,label, in place of other labels.")
+    ] = None,
+    false_reject: Annotated[
+        float, typer.Option(help="Share of good subjects that may be rejected by mistake, e.g. 0.02.")
+    ] = 0.01,
+    outlines: Annotated[Path | None, typer.Option(help="COCO file with outlines and classes of the beans.")] = None,
+    use_outlines: Annotated[
+        bool, typer.Option("--use-outlines", help="Judge the annotated outlines, instead of beans that are found.")
+    ] = False,
+    language: Annotated[Language, typer.Option(help="Of report.html: en or ja.")] = Language.en,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    pattern: Annotated[str | None, typer.Option(help="Only files whose names match, e.g. '*.jpg'.")] = None,
+    normal: Annotated[str | None, typer.Option(help="mnist: digits that count as good.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. [default: data/mnist]")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Judge only so many photos, spread evenly over the source.", min=1)
+    ] = None,
+) -> None:
+    """Measure how well a model tells good from bad: metrics.json, scores.csv and report.html in --out."""
+    from cafepick.cli.options import digits, opened, told_failures
+    from cafepick.cli.progress import progress
+    from cafepick.data.labels import read_labels
+    from cafepick.detector import Detector
+    from cafepick.jobs.evaluate import Evaluation, evaluate_source
+    from cafepick.jobs.truth import Labelling
+
+    labelling = Labelling(
+        good=tuple(good or ("good",)), labels=read_labels(labels) if labels else None, use_outlines=use_outlines
+    )
+    photos = opened(
+        source, purpose="detect", pattern=pattern, normal=digits(normal), data_dir=data_dir, outlines=outlines
+    )
+    curves = model.with_suffix(".run") / "curves.png"
+    job = Evaluation(
+        source=_spread(photos, limit),
+        detector=Detector.load(model, device=device),
+        out=out,
+        labelling=labelling,
+        false_reject=false_reject,
+        language=language.value,
+        command=("cafepick", *sys.argv[1:]),
+        training_curves=curves if curves.is_file() else None,
+    )
+    with progress() as report:
+        result = evaluate_source(job, progress=report)
+    typer.echo(summary(result.metrics))
+    typer.echo(f"the numbers are in {out / 'metrics.json'} and {out / 'scores.csv'}")
+    raise typer.Exit(told_failures(result.failures))
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """Say in a few lines how good the model is, and of what nothing can be said."""
+    subjects, rejected = metrics["subjects"], metrics["false_reject"]
+    lines = [f"{subjects['good']} good and {subjects['defect']} defective subjects in {subjects['photos']} photos"]
+    if metrics["auroc"]:
+        lines.append(f"AUROC {_interval(metrics['auroc'], digits=3)}")
+    if rejected["realised"]:
+        promised = f"promised: {100 * rejected['promised']:.3g}, at most {100 * rejected['upper_bound']:.3g}"
+        lines.append(f"of 100 good subjects {_interval(rejected['realised'], 100)} are rejected ({promised})")
+    if metrics["miss_rate"]:
+        lines.append(f"of 100 defective subjects {_interval(metrics['miss_rate'], 100)} are missed")
+    if metrics["finding"]:
+        found = metrics["finding"]
+        lines.append(f"{found['found']} beans found, {found['annotated']} annotated; recall {_share(found['recall'])}")
+    return "\n".join([*lines, *_reasons(metrics["omitted"])])
+
+
+def _reasons(omitted: Sequence[str]) -> list[str]:
+    """Say each reason once, behind all that it concerns."""
+    concerned: dict[str, list[str]] = {}
+    for entry in omitted:
+        name, _, reason = entry.partition(": ")
+        concerned.setdefault(reason, []).append(name)
+    return [f"{', '.join(names)}: {reason}" for reason, names in concerned.items()]
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
+
+
+def _interval(interval: dict[str, float], scale: float = 1.0, digits: int = 1) -> str:
+    value, low, high = (f"{scale * interval[name]:.{digits}f}" for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _spread(source: Source, limit: int | None) -> Source:
+    """Keep ``limit`` photos, evenly over the source, so that each of its folders gives its share."""
+    from dataclasses import replace
+
+    count = len(source.items)
+    kept = count if limit is None else min(limit, count)
+    return replace(source, items=tuple(source.items[number * count // kept] for number in range(kept)))

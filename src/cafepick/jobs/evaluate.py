@@ -1,0 +1,213 @@
+"""Judge a source whose subjects are known, and write what that says of the model: ``metrics.json``, ``scores.csv``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from cafepick import __version__
+from cafepick.detector import FALSE_REJECT, Detector
+from cafepick.errors import PhotoError, SourceError
+from cafepick.files import write_csv, write_json
+from cafepick.jobs.gather import Failure, Progress
+from cafepick.jobs.inspect import COLUMNS, batches
+from cafepick.jobs.notes import Notes
+from cafepick.jobs.pixels import side_for
+from cafepick.jobs.truth import Labelling
+from cafepick.report import write_report
+from cafepick.scoring.calibrate import needed
+from cafepick.scoring.evaluation import (
+    Findings,
+    Judged,
+    Promise,
+    evaluate_finding,
+    evaluate_pixels,
+    evaluate_subjects,
+)
+from cafepick.types import Judgement, Mistake, SubjectRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cafepick.data.sources import Source
+
+SCHEMA: Final = 1
+"""Of ``metrics.json``."""
+
+RATES: Final = (0.01, 0.02, 0.05, 0.1)
+"""False-reject rates at which promise and truth are compared."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation:
+    """What to judge, what is known about it, and where the results go."""
+
+    source: Source
+    detector: Detector
+    out: Path
+    labelling: Labelling = field(default_factory=Labelling)
+    false_reject: float = FALSE_REJECT
+    language: Literal["en", "ja"] = "en"
+    """Of the report."""
+    command: tuple[str, ...] = ()
+    """What the user typed, for the record."""
+    training_curves: Path | None = None
+    """Picture of how training went, for the report."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """What came out."""
+
+    metrics: dict[str, Any]
+    """The content of ``metrics.json``."""
+    subjects: tuple[SubjectRow, ...]
+    """One for each line of ``scores.csv``."""
+    mistakes: tuple[Mistake, ...]
+    """Good subjects judged NG, the highest score first, then defective ones judged OK, the lowest first."""
+    failures: tuple[Failure, ...]
+
+
+def evaluate_source(job: Evaluation, *, progress: Progress) -> Evaluated:
+    """Judge every photo as ``detect`` would and compare the verdicts with the labels.
+
+    Writes ``metrics.json``, ``scores.csv`` and ``report.html`` into ``job.out``. A photo that cannot be read, or whose
+    mask cannot, is named in the result, and the run goes on.
+
+    Raises:
+        SourceError: there are no labels, they fit nothing, or no labelled subject could be judged.
+        CalibrationError: the model cannot promise the false-reject rate asked for, or a score is not finite.
+        ConfigError: the class called good is not there, or there are no outlines to use.
+    """
+    job.detector.threshold(job.false_reject)  # an impossible promise is refused before any work
+    remarks = job.labelling.check(job.source)
+    notes, failures = _judge(job, progress)
+    if not any(row.label is not None and row.score is not None for row in notes.subjects):
+        raise _nothing_judged(job, notes, failures)
+    metrics = _metrics(job, notes, failures, remarks)
+    write_csv(job.out / "scores.csv", (*COLUMNS, "label"), notes.table)
+    write_json(job.out / "metrics.json", metrics)
+    result = Evaluated(metrics, tuple(notes.subjects), (*notes.rejected, *notes.missed), tuple(failures))
+    write_report(
+        job.out / "report.html",
+        metrics,
+        result.subjects,
+        result.mistakes,
+        language=job.language,
+        training_curves=job.training_curves,
+    )
+    return result
+
+
+def _judge(job: Evaluation, progress: Progress) -> tuple[Notes, list[Failure]]:
+    items, failures, judged = job.source.items, list[Failure](), 0
+    masks = any(item.mask_path is not None for item in items)
+    notes = Notes(job.labelling, side_for(len(items)) if masks else None)
+    for batch in batches(job.source, job.detector, items, failures, annotated=job.labelling.use_outlines):
+        verdicts = job.detector.judge([photo.prepared for photo in batch], false_reject=job.false_reject)
+        for photo, found in zip(batch, verdicts, strict=True):
+            try:
+                truth = job.labelling.truth_of(photo.item, photo.prepared)
+            except PhotoError as error:
+                failures.append(Failure(photo.item.name, str(error)))
+                continue
+            judged += 1
+            notes.add(photo, found, truth)
+        progress("judging photos", judged + len(failures), len(items))
+    return notes, failures
+
+
+def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks: Sequence[str]) -> dict[str, Any]:
+    """Return the content of ``metrics.json``."""
+    judged = notes.judged()
+    subjects = evaluate_subjects(judged, _promise(job.detector, job.false_reject), _promises(job))
+    pixels, finding = _pixels(notes), _finding(job, notes)
+    verdicts = Counter(row.verdict for row in notes.subjects)
+    unmatched = sum(row.label is None and row.score is not None for row in notes.subjects)
+    facts = job.detector.facts
+    return {
+        "schema": SCHEMA,
+        "cafepick": __version__,
+        "command": list(job.command),
+        "source": str(job.source.root),
+        "model": job.detector.checksum,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **{key: facts.get(key, {}) for key in ("training", "calibration", "versions")},
+        "subject": job.detector.crop.subject,
+        "good": list(job.labelling.good),
+        "subjects": {
+            "good": int(np.sum(~judged.defective)),
+            "defect": int(np.sum(judged.defective)),
+            "photos": len({row.image for row in notes.subjects}),
+            "cut": verdicts[Judgement.CUT],
+            "empty_photos": verdicts[Judgement.EMPTY],
+            "unmatched": unmatched,
+            "unreadable": [{"image": failure.name, "reason": failure.reason} for failure in failures],
+        },
+        **subjects.numbers,
+        **pixels.numbers,
+        **finding.numbers,
+        "omitted": [*remarks, *_hints(job, judged, notes), *subjects.omitted, *pixels.omitted, *finding.omitted],
+    }
+
+
+def _promise(detector: Detector, rate: float) -> Promise:
+    said = detector.promise(rate)
+    return Promise(rate, said["false_reject_upper_bound"], said["threshold"])
+
+
+def _promises(job: Evaluation) -> list[Promise]:
+    """Return what is promised at each of ``RATES`` for which there are calibration subjects enough."""
+    count = job.detector.promise(job.false_reject)["calibration_subjects"]
+    return [_promise(job.detector, rate) for rate in RATES if needed(rate) <= count]
+
+
+def _pixels(notes: Notes) -> Findings:
+    if not notes.pixels or not any(one.mask.any() for one in notes.pixels):
+        return Findings({"pixel": None}, ("pixel: the source has no masks",))
+    findings = evaluate_pixels(notes.pixels)
+    left_out = f"pixel: {notes.without_mask} photos with defects have no mask and are left out"
+    return findings._replace(omitted=(*findings.omitted, *([left_out] if notes.without_mask else [])))
+
+
+def _finding(job: Evaluation, notes: Notes) -> Findings:
+    if notes.found:
+        return evaluate_finding(notes.found)
+    if job.labelling.use_outlines:
+        reason = "the annotated outlines themselves were judged (--use-outlines)"
+    elif all(item.outlines is None for item in job.source.items):
+        reason = "the source has no outlines"
+    else:
+        reason = "the model judges whole photos"
+    return Findings({"finding": None}, (f"finding: {reason}",))
+
+
+def _hints(job: Evaluation, judged: Judged, notes: Notes) -> list[str]:
+    """Say what about the labels may be a slip of the user."""
+    hints = []
+    if len(judged) and judged.defective.all():
+        classes = ", ".join(sorted({str(label) for label in judged.labels}))
+        hints.append(f"good: none of the classes {classes} means good; name one that does with --good")
+    if job.labelling.labels is not None:
+        there = {(row.image, row.bean) for row in notes.subjects}
+        photos = {row.image for row in notes.subjects}
+        lost = sorted(bean for bean in job.labelling.labels.beans if bean not in there and bean[0] in photos)
+        if lost:
+            hints.append(f"labels: {len(lost)} labelled beans were not found, first bean {lost[0][1]} of {lost[0][0]}")
+    return hints
+
+
+def _nothing_judged(job: Evaluation, notes: Notes, failures: Sequence[Failure]) -> SourceError:
+    first = f" (first: {failures[0].reason})" if failures else ""
+    verdicts = Counter(row.verdict for row in notes.subjects)
+    judged = verdicts[Judgement.OK] + verdicts[Judgement.NG]
+    return SourceError(
+        f"no subject in {job.source.root} has both a label and a score: of {len(job.source.items)} photos "
+        f"{len(failures)} are unreadable{first} and {verdicts[Judgement.EMPTY]} empty; {judged} subjects without a "
+        f"label were judged, {verdicts[Judgement.CUT]} are cut by the frame: check that labels and photos fit"
+    )

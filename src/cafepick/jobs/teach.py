@@ -21,7 +21,7 @@ from cafepick.jobs.runlog import RunLog
 from cafepick.scoring.calibrate import hold_back
 from cafepick.scoring.exact import Networks
 from cafepick.training.batches import Batches, random_of_step
-from cafepick.training.checkpoint import load_checkpoint, save_checkpoint
+from cafepick.training.checkpoint import RunFacts, load_checkpoint, save_checkpoint
 from cafepick.training.device import open_fabric
 from cafepick.training.gan import Gan, draw_samples, new_gan, train_gan, uniform_z
 
@@ -185,8 +185,11 @@ def _train(
     batches = Batches(crops, batch=recipe.gan.batch, seed=lesson.seed)
     gan = new_gan(recipe.model, recipe.gan, seed=lesson.seed, fabric=fabric)
     log = RunLog(lesson.run, samples=lesson.samples, tensorboard=lesson.tensorboard)
+    facts = RunFacts(
+        model=recipe.model, gan=recipe.gan, seed=lesson.seed, images=len(crops), data=batches.fingerprint()
+    )
     if lesson.resume:
-        load_checkpoint(lesson.run, gan, recipe, batches)
+        load_checkpoint(lesson.run, gan, facts)
         log.take_up(gan.step)
     z = uniform_z(SAMPLES, recipe.model.latent, random_of_step(lesson.seed, 0))  # the same in each grid
     for record in train_gan(gan, batches, recipe.gan, fabric=fabric):
@@ -194,7 +197,7 @@ def _train(
         progress("training", record.step, recipe.gan.steps)
         stop = stopping() or record.step == recipe.gan.steps
         if stop or record.step % recipe.gan.checkpoint_every == 0:
-            save_checkpoint(lesson.run, gan, recipe, batches)
+            save_checkpoint(lesson.run, gan, facts)
             log.flush(draw_samples(gan.averaged, z))
         if stop:
             break

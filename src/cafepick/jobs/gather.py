@@ -80,7 +80,7 @@ def gather(source: Source, config: CropConfig, *, scale: ScaleKind | None = None
     """
     scenes, unread = _find(source, config, progress)
     if config.subject == "beans":
-        contours = [whole_contours(scene) for scene in scenes.values()]
+        contours = [whole_contours(scene) for scene in scenes.values() if scene is not None]
         if not any(contours):
             raise _nothing_found(source, unread)
         natural: ScaleKind = "relative" if np.median([len(c) for c in contours]) >= TRAY else "fixed"

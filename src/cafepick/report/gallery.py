@@ -1,0 +1,75 @@
+"""The worst mistakes in both directions, with pictures of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cafepick.data.sources import GOOD
+from cafepick.report.markup import Html, element, picture
+from cafepick.report.tables import section
+from cafepick.report.words import score
+from cafepick.types import Judgement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cafepick.report.words import Words
+    from cafepick.types import Mistake, SubjectRow
+
+MOST_SHOWN: Final = 12
+"""Of either direction; with ``markup.MOST_SIDE`` it bounds the size of the page."""
+
+
+def mistakes(rows: Sequence[SubjectRow], pictured: Sequence[Mistake], threshold: float | None, words: Words) -> Html:
+    """Show what was judged wrongly, farthest from the threshold first."""
+    rejected = [m for m in pictured if is_rejected(m.row)]
+    missed = [m for m in pictured if is_missed(m.row)]
+    rejected.sort(key=lambda m: -(m.row.score or 0))
+    missed.sort(key=lambda m: m.row.score or 0)
+    groups = [
+        _group("rejected", rejected, _count(rows, good=True), threshold, words),
+        _group("missed", missed, _count(rows, good=False), threshold, words),
+    ]
+    note = [element("p", words("mistakes.note"))] if rejected or missed else []
+    return section("mistakes", words("mistakes"), *note, *groups)
+
+
+def is_rejected(row: SubjectRow) -> bool:
+    """Tell whether a good subject was called NG."""
+    return row.label == GOOD and row.verdict is Judgement.NG
+
+
+def is_missed(row: SubjectRow) -> bool:
+    """Tell whether a bad subject was called OK."""
+    return row.label not in (GOOD, None) and row.verdict is Judgement.OK
+
+
+def _count(rows: Sequence[SubjectRow], *, good: bool) -> int | None:
+    """Count the mistakes among good or bad subjects; None where no such subject was judged."""
+    judged = [row for row in rows if row.score is not None and row.label is not None and (row.label == GOOD) is good]
+    return sum(map(is_rejected if good else is_missed, judged)) if judged else None
+
+
+def _group(which: str, shown: list[Mistake], count: int | None, threshold: float | None, words: Words) -> Html:
+    """Show the mistakes of one direction, or say why there are none to show."""
+    title = element("h3", words(f"mistakes.{which}"))
+    if not shown:
+        key = "no_pictures" if count else "unknown" if count is None else f"no_{which}"
+        return element("div", title, element("p", words(f"mistakes.{key}", n=count)))
+    kept = shown[:MOST_SHOWN]
+    number = element("p", words("mistakes.shown", shown=len(kept), n=max(count or 0, len(shown))), class_="note")
+    pictures = element("div", *(_picture(mistake, threshold, words) for mistake in kept), class_="gallery")
+    return element("div", title, number, pictures)
+
+
+def _picture(mistake: Mistake, threshold: float | None, words: Words) -> Html:
+    row = mistake.row
+    facts = [words("mistakes.bean", n=row.bean)] if words.subject == "beans" else []
+    facts.append(words("mistakes.label", label=row.label))
+    if row.score is not None:
+        limit = {} if threshold is None else {"threshold": score(threshold)}
+        facts.append(words("mistakes.score_of" if limit else "mistakes.score", score=score(row.score), **limit))
+    if row.p_value is not None:
+        facts.append(words("mistakes.p_value", p=f"{row.p_value:.3g}"))
+    caption = element("figcaption", element("b", row.image), element("span", " · ".join(facts)))
+    return element("figure", picture(mistake.panel, words("mistakes.alt", name=row.image)), caption)

@@ -1,0 +1,111 @@
+"""Pictures of single subjects: the panel that shows what a verdict rests on, and grids of samples."""
+
+from __future__ import annotations
+
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from cafepick.draw import ink
+from cafepick.images import to_channels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cafepick.draw.ink import Pixel
+    from cafepick.types import Evidence
+
+TILE: Final = 256
+"""Side of a panel's pictures in pixels, at least."""
+GAP: Final = 12
+CAPTION: Final = 34
+SCALE: Final = 22
+"""Heights in pixels of the line of words above a picture and of the colour scale below."""
+
+MAP_TOP: Final = 0.8
+"""Error (0..2) that gets the last colour of the anomaly map. Fixed, so that the maps of different subjects compare."""
+
+SAMPLE_SIDE: Final = 64
+"""Side of a sample in a grid, at least."""
+
+
+def panel(evidence: Evidence, truth: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """Show side by side: input, reconstruction, anomaly map, segmentation and, if there is one, the ground truth.
+
+    Args:
+        evidence: of one verdict.
+        truth: (size, size), True on the defect, in crop coordinates.
+
+    Returns:
+        (H, W, 3) RGB; each picture is the crop enlarged by a whole factor to at least ``TILE``.
+    """
+    crop = _tile(evidence.crop.image)
+    tiles = {
+        "input": crop,
+        "reconstruction": _tile(evidence.reconstruction),
+        "anomaly map": _heat(evidence.anomaly_map),
+        "segmentation": _painted(crop, evidence.segmentation, ink.RED),
+    }
+    if truth is not None:
+        tiles["ground truth"] = _painted(crop, truth, ink.GREEN)
+    side = crop.shape[0]
+    height = CAPTION + side + SCALE + GAP
+    sheet = np.full((height, GAP + len(tiles) * (side + GAP), 3), 255, np.uint8)
+    for column, (caption, tile) in enumerate(tiles.items()):
+        x = GAP + column * (side + GAP)
+        sheet[CAPTION : CAPTION + side, x : x + side] = tile
+        ink.text(sheet, caption, (x + side / 2, CAPTION / 2), height=18, colour=ink.INK)
+        if caption == "anomaly map":
+            _draw_scale(sheet, x, CAPTION + side, side)
+    return sheet
+
+
+def sample_grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay images (n, size, size, c), n > 0, out in a square, small ones enlarged by a whole factor; (H, W, 3) RGB."""
+    factor = ceil(SAMPLE_SIDE / images.shape[1])
+    columns = ceil(sqrt(len(images)))
+    step = images.shape[1] * factor + 2
+    grid = np.full((ceil(len(images) / columns) * step + 2, columns * step + 2, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        y, x = (2 + place * step for place in divmod(index, columns))
+        large = to_channels(image, 3).repeat(factor, axis=0).repeat(factor, axis=1)
+        grid[y : y + step - 2, x : x + step - 2] = large
+    return grid
+
+
+def _tile(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return _enlarged(to_channels(image, 3), cv2.INTER_CUBIC)
+
+
+def _enlarged(image: NDArray[Pixel], interpolation: int) -> NDArray[Pixel]:
+    side = image.shape[0] * ceil(TILE / image.shape[0])
+    enlarged = cv2.resize(image, (side, side), interpolation=interpolation)  # type: ignore[call-overload]
+    return np.asarray(enlarged, image.dtype)
+
+
+def _heat(anomaly_map: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return _inferno(_enlarged(anomaly_map, cv2.INTER_LINEAR) / MAP_TOP)
+
+
+def _inferno(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Colour values 0..1 (H, W): black, purple, orange, yellow, in steps that look even and print well in grey."""
+    levels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), np.uint8)[..., ::-1]
+
+
+def _painted(tile: NDArray[np.uint8], region: NDArray[np.bool_], colour: ink.Colour) -> NDArray[np.uint8]:
+    painted = tile.copy()
+    ink.paint(painted, _enlarged(region.astype(np.float32), cv2.INTER_LINEAR) >= 0.5, colour)
+    return painted
+
+
+def _draw_scale(sheet: NDArray[np.uint8], x: int, y: int, width: int) -> None:
+    """Show which colour stands for which error, from 0 to ``MAP_TOP``."""
+    ends = ("0", f"{MAP_TOP:g}")
+    reach = 22  # pixels kept for each number
+    bar = np.tile(np.linspace(0, 1, width - 2 * reach), (8, 1))
+    sheet[y + 10 : y + 18, x + reach : x + width - reach] = _inferno(bar)
+    for end, middle in zip(ends, (x + reach / 2, x + width - reach / 2), strict=True):
+        ink.text(sheet, end, (middle, y + 14), height=14, colour=ink.INK)

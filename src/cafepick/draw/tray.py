@@ -1,0 +1,212 @@
+"""A whole photo with its verdicts: which beans to pick out, to be seen at a glance from across the table.
+
+NG shows by shape as well as by colour: a thick vermilion line with a white halo, corner brackets, a filled plate with a
+cross and the number, red paint on the defect. OK is a thin blue line and a small number; CUT is dashed and grey.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from cafepick.beans.crop import map_to_photo
+from cafepick.draw import ink
+from cafepick.draw.labels import Ground
+from cafepick.types import Judgement, Outline, Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SMALLEST_BEAN: Final = 88
+"""Side in pixels of a median bean in the overlay: small photos are enlarged until a number can be read on it."""
+SMALLEST_SIDE: Final = 560
+"""A photo's short side in the overlay, at least."""
+MOST_PIXELS: Final = 16_000_000
+"""No photo is enlarged beyond this."""
+
+COLOURS: Final[dict[Judgement, ink.Colour]] = {
+    Judgement.OK: ink.BLUE,
+    Judgement.NG: ink.VERMILION,
+    Judgement.CUT: ink.GREY,
+    Judgement.EMPTY: ink.GREY,
+}
+
+
+def overlay(photo: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
+    """Draw the verdicts over their photo, enlarged if it is small, with a bar below that counts them.
+
+    Args:
+        photo: (H, W, 3) RGB.
+        verdicts: of this photo; ``whole`` subjects and photos without beans have no outline, and get a frame.
+
+    Returns:
+        (H', W', 3) RGB: the photo at some factor of at least 1, with a bar below; a ``whole`` photo inside a frame.
+    """
+    factor = _factor(photo, verdicts)
+    picture = _enlarged(photo, factor)
+    defects = masks(photo.shape[:2], verdicts)
+    ink.paint(picture, _enlarged(defects, factor) > 127, ink.RED)
+    beans = [_Bean(verdict, _scaled(verdict.outline, factor)) for verdict in verdicts if verdict.outline is not None]
+    if beans:
+        _draw_beans(picture, beans)
+    else:
+        picture = _framed(picture, verdicts)
+    return np.vstack([picture, _legend(picture.shape[1], verdicts)])
+
+
+def masks(shape: tuple[int, int], verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
+    """Return where the defects of NG subjects lie in a photo of this height and width: 255 there, else 0.
+
+    A defect may reach beyond its bean, where a part is missing, but never onto another bean.
+    """
+    owner = _owners(shape, verdicts)
+    found = np.zeros(shape, np.uint8)
+    for position, verdict in enumerate(verdicts, start=1):
+        if verdict.judgement is Judgement.NG and verdict.evidence is not None:
+            region, x, y = map_to_photo(verdict.evidence.segmentation, verdict.evidence.crop, shape)
+            here = np.s_[y : y + region.shape[0], x : x + region.shape[1]]
+            found[here][region & np.isin(owner[here], (0, position))] = 255
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Bean:
+    verdict: Verdict
+    contour: NDArray[np.float32]
+    """(n, 2), pixels of the overlay."""
+
+
+def _owners(shape: tuple[int, int], verdicts: Sequence[Verdict]) -> NDArray[np.int32]:
+    """(H, W) position of the bean that covers each pixel, counted from 1; 0 for none."""
+    owner = np.zeros(shape, np.int32)
+    for position, verdict in enumerate(verdicts, start=1):
+        if verdict.outline is not None:
+            cv2.fillPoly(owner, [np.rint(verdict.outline.contour).astype(np.int32)], position)
+    return owner
+
+
+def _side(contour: NDArray[np.float32]) -> float:
+    """Side of the square as large as the bean."""
+    return float(np.sqrt(cv2.contourArea(contour)))
+
+
+def _factor(photo: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> float:
+    """How much the photo is enlarged."""
+    sides = [_side(verdict.outline.contour) for verdict in verdicts if verdict.outline is not None]
+    wanted = SMALLEST_SIDE / min(photo.shape[:2])
+    if sides:
+        wanted = max(wanted, SMALLEST_BEAN / max(float(np.median(sides)), 1.0))
+    return max(min(wanted, np.sqrt(MOST_PIXELS / photo[..., 0].size)), 1.0)
+
+
+def _enlarged(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+    smooth = cv2.INTER_LINEAR if image.ndim == 2 else cv2.INTER_CUBIC
+    return np.array(cv2.resize(image, size, interpolation=smooth), np.uint8)
+
+
+def _scaled(line: Outline, factor: float) -> NDArray[np.float32]:
+    return ((line.contour + 0.5) * factor - 0.5).astype(np.float32)  # pixel centres lie at whole numbers
+
+
+def _draw_beans(picture: NDArray[np.uint8], beans: Sequence[_Bean]) -> None:
+    """Draw quiet things first: nothing may cover an NG bean or its plate."""
+    unit = float(np.median([_side(bean.contour) for bean in beans])) / SMALLEST_BEAN
+    beans = sorted(beans, key=lambda bean: bean.verdict.judgement is Judgement.NG)
+    for bean in beans:
+        _draw_outline(picture, bean, unit)
+    ground = Ground(picture.shape[:2], [bean.contour for bean in beans])
+    for own, bean in reversed(list(enumerate(beans, start=1))):  # NG plates choose their places first
+        _draw_label(picture, bean, own, ground, unit)
+
+
+def _draw_outline(picture: NDArray[np.uint8], bean: _Bean, unit: float) -> None:
+    judgement = bean.verdict.judgement
+    thin = max(round(2 * unit), 1)
+    if judgement is Judgement.NG:
+        for colour, width in ((ink.WHITE, 9), (ink.VERMILION, 5)):
+            pixels = max(round(width * unit), 2)
+            ink.outline(picture, bean.contour, colour, width=pixels)
+            ink.brackets(picture, bean.contour, colour, width=pixels, distance=9 * unit)
+    elif judgement is Judgement.CUT:
+        ink.dashes(picture, bean.contour, ink.WHITE, width=2 * thin, length=8 * unit)
+        ink.dashes(picture, bean.contour, ink.GREY, width=thin, length=8 * unit)
+    else:
+        ink.outline(picture, bean.contour, ink.BLUE, width=thin)
+
+
+def _draw_label(picture: NDArray[np.uint8], bean: _Bean, own: int, ground: Ground, unit: float) -> None:
+    if bean.verdict.judgement is Judgement.NG:
+        _draw_plate(picture, bean, own, ground, unit)
+        return
+    words, height = str(bean.verdict.bean), max(round(19 * unit), 11)
+    width, tall = ink.text_size(words, height)
+    area = ground.place(width + 2, tall + 2, own=own, gap=3 * unit)
+    colour = COLOURS[bean.verdict.judgement]
+    ink.text(picture, words, area.middle, height=height, colour=colour, halo=ink.WHITE)
+
+
+def _draw_plate(picture: NDArray[np.uint8], bean: _Bean, own: int, ground: Ground, unit: float) -> None:
+    """A filled plate with a cross and the number."""
+    words, height = str(bean.verdict.bean), max(round(26 * unit), 14)
+    width, tall = ink.text_size(words, height)
+    pad = round(height * 0.3)
+    area = ground.place(tall + width + 3 * pad, tall + 2 * pad, own=own, gap=0.4 * height)
+    y = area.middle[1]
+    ink.plate(picture, area, ink.VERMILION, rim=max(round(height / 13), 1), radius=pad)
+    mark = (area.x + pad + tall / 2, y)
+    ink.cross(picture, mark, ink.WHITE, size=0.72 * tall, width=max(round(height / 8), 2))
+    ink.text(picture, words, (area.x + 2 * pad + tall + width / 2, y), height=height, colour=ink.WHITE)
+
+
+def _framed(picture: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
+    """Put a photo that is itself the subject into a frame of its verdict's style: thick, thin or dashed."""
+    judgement = verdicts[0].judgement if verdicts else Judgement.EMPTY
+    width = max(round(min(picture.shape[:2]) / 40), 4)
+    thick = width if judgement is Judgement.NG else width // 2
+    framed = np.pad(picture, ((width, width), (width, width), (0, 0)), constant_values=255)
+    right, bottom = framed.shape[1] - 1 - width / 2, framed.shape[0] - 1 - width / 2
+    edge = np.array([[width / 2, width / 2], [right, width / 2], [right, bottom], [width / 2, bottom]], np.float32)
+    if judgement in (Judgement.OK, Judgement.NG):
+        ink.outline(framed, edge, COLOURS[judgement], width=thick)
+    else:
+        ink.dashes(framed, edge, ink.GREY, width=thick, length=2 * width)
+    return framed
+
+
+def _legend(width: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
+    """(h, width, 3) bar with a swatch and a count for each verdict that occurs, and always for OK and NG."""
+    counts = Counter(verdict.judgement for verdict in verdicts)
+    height = max(round(width / 26), 32)
+    bar = np.full((height, width, 3), 255, np.uint8)
+    size = round(height * 0.5)
+    if not set(counts) - {Judgement.EMPTY}:
+        words = "no bean found"
+        ink.text(bar, words, (height / 2 + ink.text_size(words, size)[0] / 2, height / 2), height=size, colour=ink.INK)
+        return bar
+    x = height * 0.5
+    for judgement in (Judgement.OK, Judgement.NG, Judgement.CUT):
+        if counts[judgement] or judgement is not Judgement.CUT:
+            _draw_swatch(bar, judgement, x, size)
+            words = f"{judgement.value} {counts[judgement]}"
+            wide = ink.text_size(words, size)[0]
+            ink.text(bar, words, (x + 2 * size + wide / 2, height / 2), height=size, colour=ink.INK)
+            x += 2 * size + wide + 1.6 * size
+    return bar
+
+
+def _draw_swatch(bar: NDArray[np.uint8], judgement: Judgement, x: float, size: int) -> None:
+    """A small bean in the style of a verdict."""
+    turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    bean = np.stack([x + size * (0.75 + 0.6 * np.cos(turn)), bar.shape[0] / 2 + size * 0.42 * np.sin(turn)], axis=1)
+    if judgement is Judgement.NG:
+        ink.outline(bar, bean, ink.VERMILION, width=max(round(size / 5), 3))
+    elif judgement is Judgement.CUT:
+        ink.dashes(bar, bean, ink.GREY, width=max(round(size / 12), 1), length=size / 4)
+    else:
+        ink.outline(bar, bean, ink.BLUE, width=max(round(size / 12), 1))

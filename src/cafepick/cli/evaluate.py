@@ -97,8 +97,7 @@ def summary(metrics: dict[str, Any]) -> str:
     if metrics["miss_rate"]:
         lines.append(f"of 100 defective subjects {_interval(metrics['miss_rate'], 100)} are missed")
     if metrics["finding"]:
-        found = metrics["finding"]
-        lines.append(f"{found['found']} beans found, {found['annotated']} annotated; recall {_share(found['recall'])}")
+        lines.append(_finding(metrics["finding"]))
     return "\n".join([*lines, *_reasons(metrics["omitted"])])
 
 
@@ -111,8 +110,9 @@ def _reasons(omitted: Sequence[str]) -> list[str]:
     return [f"{', '.join(names)}: {reason}" for reason, names in concerned.items()]
 
 
-def _share(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3f}"
+def _finding(finding: dict[str, Any]) -> str:
+    lost = ", ".join(f"{count} {label}" for label, count in finding["not_found"].items())
+    return f"{finding['annotated']} beans are annotated; not found: {lost or 'none'}"
 
 
 def _interval(interval: dict[str, float], scale: float = 1.0, digits: int = 1) -> str:

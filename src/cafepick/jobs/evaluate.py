@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -32,7 +33,6 @@ from cafepick.types import Judgement, Mistake, SubjectRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from cafepick.data.sources import Source
 
@@ -188,8 +188,8 @@ def _finding(job: Evaluation, notes: Notes) -> Findings:
 
 
 def _hints(job: Evaluation, judged: Judged, notes: Notes) -> list[str]:
-    """Say what about the labels may be a slip of the user."""
-    hints = []
+    """Say what may be a slip of the user."""
+    hints = _seen_before(job)
     if len(judged) and judged.defective.all():
         classes = ", ".join(sorted({str(label) for label in judged.labels}))
         hints.append(f"good: none of the classes {classes} means good; name one that does with --good")
@@ -200,6 +200,24 @@ def _hints(job: Evaluation, judged: Judged, notes: Notes) -> list[str]:
         if lost:
             hints.append(f"labels: {len(lost)} labelled beans were not found, first bean {lost[0][1]} of {lost[0][0]}")
     return hints
+
+
+def _seen_before(job: Evaluation) -> list[str]:
+    """Tell when good photos lie in the folder that the model learnt from: it knows their beans."""
+    learnt_from = job.detector.facts.get("training", {}).get("source")
+    if learnt_from is None or job.source.kind in (
+        "mnist",
+        "mvtec",
+    ):  # these keep photos to learn from and to test apart
+        return []
+    folder = Path(learnt_from).resolve()
+    good = [item for item in job.source.items if item.label is None or job.labelling.is_good(item.label)]
+    seen = sum(item.path.resolve().is_relative_to(folder) for item in good)
+    if not seen:
+        return []
+    return [
+        f"seen before: {seen} good photos lie in {folder}, which the model learnt from, so it looks better than it is"
+    ]
 
 
 def _nothing_judged(job: Evaluation, notes: Notes, failures: Sequence[Failure]) -> SourceError:

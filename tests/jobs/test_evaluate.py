@@ -1,0 +1,258 @@
+"""An evaluation says what is true of the verdicts of ``detect``, for every kind of label, and fails in words."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cafepick.cli.evaluate import summary
+from cafepick.config import CropConfig
+from cafepick.data.demo import DemoData, write_demo_data
+from cafepick.data.labels import read_labels
+from cafepick.data.sources import open_source
+from cafepick.detector import Detector
+from cafepick.errors import CalibrationError, ConfigError, SourceError
+from cafepick.images import write_image
+from cafepick.jobs.evaluate import Evaluated, Evaluation, evaluate_source
+from cafepick.jobs.inspect import COLUMNS, Inspection, inspect_source
+from cafepick.jobs.truth import Labelling
+from cafepick.models.build import build_generator
+from cafepick.scoring.calibrate import Calibration
+
+RATE = 0.05
+
+
+def silent(*_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> DemoData:
+    return write_demo_data(tmp_path_factory.mktemp("demo"), train_trays=2, test_trays=2, beans=20)
+
+
+@pytest.fixture
+def evaluate(tiny_detector, tmp_path):
+    def run(source, *, model=tiny_detector, **labelling):
+        job = Evaluation(
+            source=source, detector=model, out=tmp_path, labelling=Labelling(**labelling), false_reject=RATE
+        )
+        return evaluate_source(job, progress=silent)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def annotated(data, tiny_detector, tmp_path_factory) -> Evaluated:
+    """What an evaluation says of the photos with annotated outlines."""
+    out = tmp_path_factory.mktemp("annotated")
+    job = Evaluation(source=open_source(data.annotations), detector=tiny_detector, out=out, false_reject=RATE)
+    return evaluate_source(job, progress=silent)
+
+
+def changed(detector: Detector, **parts: Any) -> Detector:
+    """The detector with some of its parts exchanged."""
+    names = ("crop", "search", "calibration", "pixel_threshold", "facts")
+    kept = {name: getattr(detector, name) for name in names}
+    return Detector(parts.pop("networks", detector.networks), **{**kept, **parts})
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_scores_are_those_of_detect_with_a_label_beside(data, tiny_detector, evaluate, tmp_path):
+    source = open_source(data.folder)
+    evaluate(source)
+    inspect_source(
+        Inspection(source=source, detector=tiny_detector, out=tmp_path / "detect", false_reject=RATE, panels="none"),
+        progress=silent,
+    )
+    ours, theirs = rows_of(tmp_path / "scores.csv"), rows_of(tmp_path / "detect" / "scores.csv")
+    assert list(ours[0]) == [*COLUMNS, "label"]
+    assert [{name: row[name] for name in COLUMNS} for row in ours] == theirs
+
+
+def test_everything_is_written_and_metrics_are_plain_json(data, evaluate, tmp_path):
+    result = evaluate(open_source(data.folder))
+    assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")) == result.metrics
+    assert (tmp_path / "report.html").stat().st_size > 1000
+    assert result.metrics["schema"] == 1
+    assert [one["rate"] for one in result.metrics["promise"]] == [0.01, 0.02, 0.05, 0.1]
+    assert "AUROC" in summary(result.metrics)
+
+
+def test_only_what_the_calibration_supports_is_promised(data, tiny_detector, evaluate):
+    model = changed(tiny_detector, calibration=Calibration.fit(tiny_detector.calibration.scores[:40]))
+    promises = evaluate(open_source(data.folder), model=model).metrics["promise"]
+    assert [one["rate"] for one in promises] == [0.05, 0.1]
+
+
+def test_a_mask_says_which_beans_of_a_photo_are_defective(data, evaluate):
+    metrics = evaluate(open_source(data.folder)).metrics
+    truth = json.loads(data.annotations.read_text(encoding="utf-8"))
+    good = sum(one["category_id"] == 1 for one in truth["annotations"])
+    assert metrics["subjects"]["good"] == pytest.approx(good, abs=2)
+    assert metrics["subjects"]["defect"] == pytest.approx(len(truth["annotations"]) - good, abs=2)
+    assert metrics["pixel"]["images"] == 2
+    assert all(0 <= metrics["pixel"][name] <= 1 for name in ("auroc", "average_precision", "aupro", "iou"))
+
+
+def test_annotated_outlines_give_their_class_to_the_beans_found(annotated):
+    metrics = annotated.metrics
+    finding = metrics["finding"]
+    assert finding["annotated"] == 40
+    assert finding["recall"] > 0.9
+    assert finding["precision"] > 0.9
+    assert finding["median_iou"] > 0.9
+    assert sum(finding["not_found"].values()) == round(40 * (1 - finding["recall"]))
+    assert len(metrics["classes"]) > 3
+    assert metrics["pixel"] is None
+    assert "pixel: the source has no masks" in metrics["omitted"]
+
+
+def test_annotated_outlines_can_be_judged_themselves(data, evaluate):
+    metrics = evaluate(open_source(data.annotations), use_outlines=True).metrics
+    judged = metrics["subjects"]
+    assert judged["good"] + judged["defect"] + judged["cut"] == 40
+    assert metrics["finding"] is None
+    assert any("--use-outlines" in reason for reason in metrics["omitted"])
+
+
+def test_a_bean_that_no_outline_matches_has_no_label(data, evaluate):
+    source = open_source(data.annotations)
+    first = source.items[0]
+    one_less = replace(first, outlines=first.outlines[1:], outline_labels=first.outline_labels[1:])
+    result = evaluate(replace(source, items=(one_less,)))
+    unmatched = [row for row in result.subjects if row.label is None]
+    assert result.metrics["subjects"]["unmatched"] == len(unmatched) == 1
+    assert result.metrics["finding"]["precision"] < 1
+
+
+def test_any_class_can_be_the_good_one(data, evaluate, annotated):
+    source, usual = open_source(data.annotations), annotated.metrics
+    turned = evaluate(source, good=("GOOD", "black", "foreign")).metrics
+    assert turned["subjects"]["good"] > usual["subjects"]["good"]
+    assert set(usual["classes"]) - set(turned["classes"]) <= {"black", "foreign"}
+    with pytest.raises(ConfigError, match=r"--good helthy is none of the classes .*black"):
+        evaluate(source, good=("helthy",))
+
+
+def test_mistakes_are_the_worst_of_each_kind(annotated):
+    result = annotated
+    kinds = [mistake.row.label == "good" for mistake in result.mistakes]
+    assert kinds == sorted(kinds, reverse=True)  # false rejects first
+    missed = [mistake.row.score for mistake in result.mistakes if mistake.row.label != "good"]
+    assert missed == sorted(missed)
+    everything_missed = [r.score for r in result.subjects if r.label not in ("good", None) and r.verdict == "OK"]
+    assert missed == sorted(everything_missed)[:12]
+    assert all(mistake.panel.dtype == np.uint8 and mistake.panel.ndim == 3 for mistake in result.mistakes)
+
+
+def test_a_table_of_labels_goes_before_all_else(data, evaluate, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text(
+        "image,bean,label\ntest/mixed/tray_000.jpg,,good\ntest/mixed/tray_000.jpg,3,sour\n"
+        "test/mixed/tray_000.jpg,99,sour\nelsewhere.jpg,,good\n"
+    )
+    result = evaluate(open_source(data.folder), labels=read_labels(table))
+    labels = {(row.image, row.bean): row.label for row in result.subjects}
+    assert labels["test/mixed/tray_000.jpg", 3] == "sour"
+    assert labels["test/mixed/tray_000.jpg", 4] == "good"
+    assert labels["test/mixed/tray_001.jpg", 1] is None
+    assert result.metrics["subjects"]["unmatched"] > 10
+    reasons = "\n".join(result.metrics["omitted"])
+    assert "labels: 1 labelled photos are not in the source, first elsewhere.jpg" in reasons
+    assert "labels: 1 labelled beans were not found, first bean 99 of test/mixed/tray_000.jpg" in reasons
+
+
+def test_one_class_only_still_gives_its_rates(data, tiny_detector, evaluate):
+    model = changed(tiny_detector, facts={"training": {"source": str(data.folder / "train")}})
+    good = evaluate(open_source(data.folder / "train"), model=model).metrics
+    assert good["auroc"] is None
+    assert 0 <= good["false_reject"]["realised"]["value"] <= 1
+    assert "auroc: there is no defective subject" in good["omitted"]
+    assert any(reason.startswith("seen before: 2 good photos") for reason in good["omitted"])
+    bad = evaluate(open_source(data.folder / "test")).metrics
+    assert bad["false_reject"]["realised"] is None
+    assert bad["miss_rate"]["value"] > 0
+    assert any("none of the classes mixed means good" in reason for reason in bad["omitted"])
+
+
+def copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def copied(data, folder: Path) -> Path:
+    """Two good and two bad photos in the MVTec layout, small enough to be read often."""
+    for name in ("train/good/a.jpg", "test/good/a.jpg", "test/good/b.jpg"):
+        copy(data.train[0], folder / name)
+    for name in ("a", "b"):
+        copy(data.test[0], folder / "test" / "mixed" / f"{name}.jpg")
+        copy(data.masks[0], folder / "ground_truth" / "mixed" / f"{name}_mask.png")
+    return folder
+
+
+def test_photos_and_masks_that_cannot_be_used_are_named(data, evaluate, tmp_path):
+    folder = copied(data, tmp_path / "mvtec")
+    (folder / "test/good/b.jpg").write_bytes(b"no photo")
+    write_image(folder / "ground_truth/mixed/b_mask.png", np.zeros((20, 30), bool))
+    result = evaluate(open_source(folder))
+    assert [failure.name for failure in result.failures] == ["test/good/b.jpg", "test/mixed/b.jpg"]
+    assert "must have the size of its photo, 1200 x 900, but has 30 x 20" in result.failures[1].reason
+    assert result.metrics["subjects"]["photos"] == 2
+    assert [one["image"] for one in result.metrics["subjects"]["unreadable"]] == ["test/good/b.jpg", "test/mixed/b.jpg"]
+    assert result.metrics["pixel"]["images"] == 2
+
+
+def test_a_bad_photo_without_a_mask_is_left_out_of_the_pixels(data, evaluate, tmp_path):
+    folder = copied(data, tmp_path / "mvtec")
+    (folder / "ground_truth/mixed/b_mask.png").unlink()
+    metrics = evaluate(open_source(folder)).metrics
+    assert metrics["pixel"]["images"] == 3
+    assert "pixel: 1 photos with defects have no mask and are left out" in metrics["omitted"]
+
+
+def test_whole_photos_have_the_class_of_their_folder(data, tiny_detector, evaluate, tmp_path):
+    model = changed(tiny_detector, crop=CropConfig(subject="whole", size=32))
+    metrics = evaluate(open_source(copied(data, tmp_path / "mvtec")), model=model).metrics
+    assert (metrics["subjects"]["good"], metrics["subjects"]["defect"]) == (2, 2)
+    assert metrics["subject"] == "whole"
+
+
+def test_an_empty_photo_is_counted_and_alone_is_an_error(data, evaluate, tmp_path):
+    folder = copied(data, tmp_path / "mvtec")
+    write_image(folder / "test/good/a.jpg", np.full((300, 400, 3), 240, np.uint8))
+    assert evaluate(open_source(folder)).metrics["subjects"]["empty_photos"] == 1
+    write_image(tmp_path / "alone" / "good" / "a.png", np.full((300, 400, 3), 240, np.uint8))
+    with pytest.raises(SourceError, match=r"no subject .* of 1 photos 0 are unreadable and 1 empty"):
+        evaluate(open_source(tmp_path / "alone"))
+
+
+def test_labels_that_are_missing_or_match_nothing_are_errors(data, evaluate, tmp_path):
+    flat = open_source(data.train[0].parent)
+    with pytest.raises(SourceError, match=r"the 2 photos in .* have no labels: put them into folders"):
+        evaluate(flat)
+    (tmp_path / "labels.csv").write_text("image,label\nother.jpg,good\n")
+    with pytest.raises(SourceError, match=r"none of the 1 photos in .*such as other.jpg"):
+        evaluate(flat, labels=read_labels(tmp_path / "labels.csv"))
+    with pytest.raises(ConfigError, match="--use-outlines needs outlines"):
+        evaluate(open_source(data.folder), use_outlines=True)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # of the reconstruction, which is none
+def test_scores_that_are_no_numbers_are_an_error(data, tiny_detector, evaluate):
+    broken = build_generator(tiny_detector.networks.config).eval()
+    for weights in broken.parameters():
+        weights.data.fill_(float("nan"))
+    model = changed(tiny_detector, networks=replace(tiny_detector.networks, generator=broken))
+    with pytest.raises(CalibrationError, match="scores must be finite numbers, got NaN"):
+        evaluate(open_source(data.folder), model=model)

@@ -188,6 +188,7 @@ def _counts(journal: Journal) -> dict[str, int]:
 
 def _write_results(job: Inspection, journal: Journal, result: Inspected, seconds: float) -> None:
     if not journal.rows:
+        journal.remove()
         first = f"; first: {result.failures[0].reason}" if result.failures else ""
         raise SourceError(f"none of the {len(job.source.items)} photos in {job.source.root} could be read{first}")
     names = [item.name for item in job.source.items if item.name in journal.rows]

@@ -1,0 +1,156 @@
+"""``cafepick detect`` on real files: what it writes, how it ends, and that nothing is lost on the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_commands import Run
+
+from cafepick.data.demo import DemoData
+from cafepick.images import read_photo
+from cafepick.jobs.inspect import COLUMNS, picture_names
+
+RATE = ("--false-reject", "0.05")
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    with (out / "scores.csv").open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.fixture
+def test_photos(photos: DemoData) -> Path:
+    return photos.folder / "test" / "mixed"
+
+
+def test_scores_pictures_and_summary(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
+    ran = run("detect", test_photos, "--model", taught, "--out", tmp_path, *RATE, "--panels", "all")
+    assert ran.status == 0, ran.err
+    rows = rows_of(tmp_path)
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == pytest.approx(50, abs=6)
+    assert {row["image"] for row in rows} == {"tray_000.jpg", "tray_001.jpg"}
+    judged = [row for row in rows if row["verdict"] in ("OK", "NG")]
+    assert all(float(row["score"]) > 0 and 0 < float(row["p_value"]) <= 1 for row in judged)
+    bad = [float(row["score"]) for row in judged if row["verdict"] == "NG"]
+    fine = [float(row["score"]) for row in judged if row["verdict"] == "OK"]
+    assert min(bad, default=np.inf) > max(fine, default=-np.inf), "the verdict is not monotone in the score"
+    for name in ("tray_000", "tray_001"):
+        height, width = read_photo(test_photos / f"{name}.jpg").shape[:2]
+        assert read_photo(tmp_path / "masks" / f"{name}.png").shape[:2] == (height, width)
+        assert (tmp_path / "overlays" / f"{name}.png").is_file()
+        panels = list((tmp_path / "panels" / name).glob("*.png"))
+        assert len(panels) == sum(row["image"] == f"{name}.jpg" for row in judged)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["photos"] == 2
+    assert sum(summary["verdicts"].values()) == len(rows)
+    assert summary["false_reject"] == 0.05
+    assert summary["false_reject_upper_bound"] > 0.05
+    assert not (tmp_path / "scores.partial.jsonl").exists()
+
+
+def test_bad_files_are_named_counted_and_left_out(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    whole = (test_photos / "tray_000.jpg").read_bytes()
+    (source / "good.jpg").write_bytes(whole)
+    (source / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (source / "empty.png").write_bytes(b"")
+    (source / "text.jpg").write_text("no photo")
+    ran = run("detect", source, "--model", taught, "--out", tmp_path / "out", *RATE)
+    assert ran.status == 3
+    for name in ("truncated.jpg", "empty.png", "text.jpg"):
+        assert f"skipped {name}" in ran.err
+    assert {row["image"] for row in rows_of(tmp_path / "out")} == {"good.jpg"}
+    unreadable = json.loads((tmp_path / "out" / "summary.json").read_text())["unreadable"]
+    assert {entry["image"] for entry in unreadable} == {"truncated.jpg", "empty.png", "text.jpg"}
+
+
+def test_nothing_readable_is_an_error(run: Run, taught: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 not much of a photo")
+    ran = run("detect", tmp_path / "broken.jpg", "--model", taught, "--out", tmp_path / "out", *RATE)
+    assert ran.status == 1
+    assert "none of the 1 photos" in ran.err
+    assert not (tmp_path / "out" / "scores.csv").exists()
+    assert not (tmp_path / "out" / "scores.partial.jsonl").exists()
+
+
+def test_an_empty_photo_is_said_to_be_empty(run: Run, taught: Path, tmp_path: Path) -> None:
+    from cafepick.images import write_image
+
+    write_image(tmp_path / "paper.png", np.full((200, 300, 3), 235, np.uint8))
+    assert run("detect", tmp_path / "paper.png", "--model", taught, "--out", tmp_path / "out", *RATE).status == 0
+    (row,) = rows_of(tmp_path / "out")
+    assert (row["bean"], row["verdict"], row["score"], row["p_value"]) == ("0", "EMPTY", "", "")
+
+
+def test_a_killed_run_is_taken_up_where_it_was(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    detect = ("detect", test_photos, "--model", taught, *RATE, "--out")
+    assert run(*detect, whole).status == 0
+    journal = whole / "scores.partial.jsonl"
+    pid = os.fork()
+    if pid == 0:  # a child that dies as soon as the first photo is recorded
+        import cafepick.jobs.journal as module
+
+        add = module.Journal.add
+        module.Journal.add = lambda self, *record: (add(self, *record), os.kill(os.getpid(), 9))  # type: ignore[method-assign]
+        run(*detect, killed)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
+    journal = killed / "scores.partial.jsonl"
+    assert len(journal.read_text().splitlines()) == 2  # what run it is, and one photo
+    assert not (killed / "scores.csv").exists()
+    first = (killed / "overlays" / "tray_000.png").stat().st_mtime_ns
+    assert run(*detect, killed, "--resume").status == 0
+    assert (killed / "overlays" / "tray_000.png").stat().st_mtime_ns == first, "the first photo was judged again"
+    assert (killed / "scores.csv").read_bytes() == (whole / "scores.csv").read_bytes()
+    assert not journal.exists()
+
+
+def test_another_run_is_not_taken_up(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
+    journal = tmp_path / "scores.partial.jsonl"
+    journal.write_text('{"model": "other", "false_reject": 0.05, "source": "elsewhere"}\n')
+    ran = run("detect", test_photos, "--model", taught, "--out", tmp_path, *RATE, "--resume")
+    assert ran.status == 1
+    assert "go without --resume to begin anew" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--false-reject", "0.0001"), "needs at least 9999 good subjects"),
+        (("--false-reject", "2"), "between 0 and 1"),
+        (("--device", "abacus"), "auto, cpu, cuda"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_work_begins(
+    run: Run, taught: Path, test_photos: Path, tmp_path: Path, *, words: tuple[str, ...], message: str
+) -> None:
+    ran = run("detect", test_photos, "--model", taught, "--out", tmp_path / "out", *words)
+    assert ran.status == 1
+    assert message in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_source_and_a_foreign_model_are_named(run: Run, taught: Path, tmp_path: Path) -> None:
+    ran = run("detect", tmp_path / "nowhere", "--model", taught, "--out", tmp_path / "out")
+    assert (ran.status, "there is no file or folder" in ran.err) == (1, True)
+    foreign = shutil.copy(__file__, tmp_path / "foreign.cafepick")
+    ran = run("detect", tmp_path, "--model", foreign, "--out", tmp_path / "out")
+    assert (ran.status, "is not a cafepick model" in ran.err) == (1, True)
+
+
+def test_pictures_of_photos_that_differ_in_suffix_only_do_not_meet() -> None:
+    assert picture_names(["a.jpg", "b/a.png", "c.jpg", "c.png"]) == {
+        "a.jpg": "a.png",
+        "b/a.png": "b/a.png",
+        "c.jpg": "c.jpg.png",
+        "c.png": "c.png.png",
+    }

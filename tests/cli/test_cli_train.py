@@ -1,0 +1,157 @@
+"""``train``, ``calibrate`` and ``info`` on real files; a run that was stopped or killed goes on as if never."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from cli_commands import CAFEPICK, ONE_THREAD, TINY, Run
+
+from cafepick.artefact import load_artefact
+from cafepick.data.demo import DemoData
+
+
+def train_command(photos: DemoData, model: Path, *more: object) -> list[str]:
+    return [*CAFEPICK, "train", str(photos.folder / "train"), "--model", str(model), *TINY, *map(str, more)]
+
+
+def weights(model: Path) -> dict[str, bytes]:
+    return {name: tensor.tobytes() for name, tensor in load_artefact(model).tensors.items()}
+
+
+def test_a_model_its_curves_samples_and_facts(taught: Path, photos: DemoData) -> None:
+    artefact = load_artefact(taught)
+    facts = artefact.header["training"]
+    assert facts["recipe"] == "quick"
+    assert facts["photos"] == 4
+    assert facts["subjects"] + facts["held_back"] == pytest.approx(100, abs=6)
+    assert artefact.header["crop"]["subject"] == "beans"
+    assert artefact.header["crop"]["scale"] == "relative"
+    run = taught.with_suffix(".run")
+    assert (run / "curves.png").is_file()
+    assert sorted(path.name for path in (run / "samples").iterdir()) == [
+        "step_000004.png",
+        "step_000008.png",
+        "step_000012.png",
+    ]
+    assert len((run / "log.csv").read_text().splitlines()) == 13
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_was_struck_goes_on_to_the_same_model(
+    blow: signal.Signals, taught: Path, photos: DemoData, tmp_path: Path
+) -> None:
+    model = tmp_path / "beans.cafepick"
+    run = model.with_suffix(".run")
+    process = subprocess.Popen(train_command(photos, model), env=ONE_THREAD, stderr=subprocess.PIPE, text=True)
+    wait_for(run / "samples" / "step_000004.png", process)
+    process.send_signal(blow)
+    process.communicate(timeout=120)
+    struck = process.returncode
+    if struck != 0:  # it may have been quicker than the blow
+        assert struck == {signal.SIGKILL: -9}.get(blow, 130)
+        assert not model.exists()
+        subprocess.run(train_command(photos, model, "--resume", run), env=ONE_THREAD, check=True, capture_output=True)
+    assert weights(model) == weights(taught)
+    assert (run / "log.csv").read_bytes() == (taught.with_suffix(".run") / "log.csv").read_bytes()
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() in (None, 0), "training ended early"
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.005)
+
+
+def test_other_settings_do_not_take_up_a_run(run: Run, taught: Path, photos: DemoData, tmp_path: Path) -> None:
+    command = train_command(
+        photos, tmp_path / "m.cafepick", "--set", "gan.batch=4", "--resume", taught.with_suffix(".run")
+    )
+    ran = run(*command[len(CAFEPICK) :])
+    assert ran.status == 1
+    assert "gan.batch was 8, is 4" in ran.err
+
+
+def test_calibrating_anew_replaces_the_threshold_and_keeps_the_record(
+    run: Run, taught: Path, photos: DemoData, tmp_path: Path
+) -> None:
+    model = tmp_path / "copy.cafepick"
+    model.write_bytes(taught.read_bytes())
+    ran = run("calibrate", photos.folder / "train", "--model", model, "--set", "search.steps=2")
+    assert ran.status == 0, ran.err
+    header = load_artefact(model).header
+    assert header["search"]["steps"] == 2
+    assert len(header["calibration"]["history"]) == 1
+    assert header["calibration"]["subjects"] > header["calibration"]["history"][0]["subjects"]
+
+
+def test_calibrating_without_photos_takes_those_kept_aside(run: Run, taught: Path, tmp_path: Path) -> None:
+    model = tmp_path / "copy.cafepick"
+    model.write_bytes(taught.read_bytes())
+    assert "name a folder of good photos" in run("calibrate", "--model", model).err
+    (tmp_path / "copy.run").symlink_to(taught.with_suffix(".run"))
+    assert run("calibrate", "--model", model).status == 0
+    assert weights(model) == weights(taught)
+
+
+def test_info_tells_what_the_file_holds(run: Run, taught: Path, tmp_path: Path) -> None:
+    ran = run("info", taught, "--samples", tmp_path / "samples.png")
+    assert ran.status == 0
+    assert "training.recipe" in ran.out
+    assert (tmp_path / "samples.png").is_file()
+    assert json.loads(run("info", taught, "--json").out) == load_artefact(taught).header
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--recipe", "magic"), "choose one of"),
+        (("--size", "8"), "--size must lie in"),
+        (("--set", "gan.lr=1"), "unknown setting gan.lr"),
+        (("--steps", "0"), "--steps must be above 0"),
+        (("--crop", "64", "--subject", "beans"), "--subject whole"),
+        (("--config", "nowhere.toml"), "cannot read the config file"),
+        (("--hold-back", "1.5"), "must lie between 0 and 1"),
+    ],
+)
+def test_unusable_settings_are_refused(
+    run: Run, photos: DemoData, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    ran = run("train", photos.folder / "train", "--model", tmp_path / "m.cafepick", *words)
+    assert ran.status == 1
+    assert message in ran.err
+
+
+def test_one_photo_is_too_few_to_keep_some_aside(run: Run, photos: DemoData, tmp_path: Path) -> None:
+    ran = run("train", photos.train[0], "--model", tmp_path / "m.cafepick")
+    assert (ran.status, "at least 2 photos" in ran.err) == (1, True)
+
+
+def test_digits_are_learnt_from_mnist(run: Run, data_dir: Path, tmp_path: Path) -> None:
+    model, mnist = tmp_path / "eight.cafepick", ("mnist", "--normal", "8", "--data-dir", data_dir / "mnist")
+    ran = run("train", *mnist, "--model", model, "--size", "28", "--limit", "60", *TINY[:2], *TINY[4:])
+    assert ran.status == 0, ran.err
+    assert load_artefact(model).header["crop"] == {
+        "subject": "whole",
+        "size": 28,
+        "channels": 1,
+        "scale": "fixed",
+        "zoom": 1.0,
+        "centre": None,
+    }
+    ran = run("detect", *mnist, "--model", model, "--out", tmp_path / "out", "--limit", "5", "--false-reject", "0.2")
+    assert ran.status == 0, ran.err
+    assert len((tmp_path / "out" / "scores.csv").read_text().splitlines()) == 6
+
+
+def test_help_is_quick() -> None:
+    started = os.times()
+    subprocess.run([*CAFEPICK, "--help"], check=True, capture_output=True)
+    ended = os.times()
+    assert ended.children_user + ended.children_system - started.children_user - started.children_system < 0.6

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import cv2
 import numpy as np
 
-from cafepick.beans.surface import find_surface
+from cafepick.beans.surface import fill_between, find_surface
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +19,7 @@ SHADOW_SHARE: Final = 0.3
 NEAR: Final = 6.0
 """Colour difference within which a pixel may belong to the surface."""
 
-ROUNDS: Final = 3
+ROUNDS: Final = 2
 """How often the bare surface grows by what is near."""
 
 _FROM_BYTES: Final = ((np.arange(256)[:, None] - [0, 128, 128]) * [100 / 255, 1, 1]).astype(np.float32)[None]
@@ -85,7 +85,7 @@ def estimate_background(image: NDArray[np.uint8], beans: NDArray[np.bool_] | Non
     if not bare.any():
         bare = free if free.any() else ~free
     surface, colour = fill_between(lab, bare), fill_between(small.astype(np.float32), bare)
-    noise = 1.4826 * np.median(np.abs(small[bare] - colour[bare]))
+    noise = 1.4826 * np.median(np.abs(cv2.subtract(small, colour, dtype=cv2.CV_32F)[bare]))
     return Background(colour, surface, extent, float(noise), float(np.median(distance(lab, surface)[bare])))
 
 
@@ -106,26 +106,3 @@ def _grown(
         expected[..., 0] += lighter
         bare |= (distance(lab, expected) < NEAR) & flat & free
     return bare
-
-
-def fill_between(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Smooth what is known and continue it over what is not.
-
-    A pyramid of weighted means: each place takes its value from the finest level at which something near it is known
-    (push-pull; Gortler et al., The Lumigraph, SIGGRAPH 1996), so nothing is extrapolated beyond the known values.
-
-    Args:
-        values: (h, w, C).
-        known: (h, w), True somewhere.
-    """
-    weight = known.astype(np.float32)
-    sums, weights = [values * weight[..., None]], [weight]
-    while max(weights[-1].shape) > 2:
-        sums.append(cv2.pyrDown(sums[-1]))
-        weights.append(cv2.pyrDown(weights[-1]))
-    filled = sums[-1] / np.maximum(weights[-1], 1e-6)[..., None]
-    for total, weight in zip(sums[-2:0:-1], weights[-2:0:-1], strict=True):
-        coarse = cv2.resize(filled, weight.shape[::-1])
-        trust = np.minimum(2 * weight, 1)[..., None]
-        filled = trust * total / np.maximum(weight, 1e-6)[..., None] + (1 - trust) * coarse
-    return cv2.resize(filled, known.shape[::-1])

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 WORKING_PIXELS: Final = 800_000
 """Beans are looked for in a photo shrunk to at most so many pixels."""
+BAND: Final = 32
+"""Rows of the working image that are compared with the surface at a time."""
 LEAST_DIFFERENCE: Final = 9.0
 """Colour difference from the surface (CIE76, shadows forgiven) from which a pixel may belong to a bean."""
 NOISE_FACTOR: Final = 8.0
@@ -65,7 +67,7 @@ def find_beans(photo: NDArray[np.uint8]) -> Scene:
     radius = typical_radius(depth_inside(mask))
     if radius < NARROWEST * max(small.shape):
         return Scene((), background.colour, background.noise)
-    solid = _solid(smooth, mask, radius)
+    solid = _solid(difference, mask, radius)
     depth = depth_inside(solid)
     radius = typical_radius(depth)
     labels, pieces = split_touching(solid, depth, radius)
@@ -107,7 +109,11 @@ def _working_image(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _difference(image: NDArray[np.uint8], background: Background) -> NDArray[np.float32]:
     """(h, w) colour difference from the bare surface; 0 beyond its edges."""
     size = (image.shape[1], image.shape[0])
-    difference = distance(to_lab(image), cv2.resize(background.lab, size))
+    surface = np.asarray(cv2.resize(background.lab, size), np.float32)
+    difference = np.empty(image.shape[:2], np.float32)
+    for top in range(0, len(image), BAND):  # what is computed on the way stays in the processor's cache
+        band = slice(top, top + BAND)
+        difference[band] = distance(to_lab(image[band]), surface[band])
     if not background.extent.all():
         extent = cv2.resize(background.extent.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         difference[extent == 0] = 0
@@ -148,13 +154,14 @@ def _in_reading_order(
     """Outlines row by row, a row being as high as a typical bean."""
     if not contours:
         return ()
-    row = float(np.median([np.ptp(contour[:, 1]) for contour in contours])) + 1
-    ordered = sorted(contours, key=lambda c: (c[:, 1].mean() // row, c[:, 0].mean()))
-    return tuple(Outline(contour, _reaches_frame(contour, shape, margin)) for contour in ordered)
+    boxes = [cv2.boundingRect(contour) for contour in contours]  # left, top, width, height
+    row = float(np.median([box[3] for box in boxes]))
+    order = sorted(range(len(boxes)), key=lambda i: ((boxes[i][1] + boxes[i][3] / 2) // row, boxes[i][0]))
+    return tuple(Outline(contours[i], _reaches_frame(contours[i], shape, margin)) for i in order)
 
 
 def _reaches_frame(contour: NDArray[np.float32], shape: tuple[int, ...], margin: float) -> bool:
-    """Whether the outline comes within ``margin`` pixels of the photo's edge."""
+    """Whether the outline comes within ``margin`` pixels of the centres of the photo's outermost pixels."""
     height, width = shape
-    low, high = contour.min(axis=0), contour.max(axis=0)
-    return bool(low.min() < margin or high[0] > width - 1 - margin or high[1] > height - 1 - margin)
+    (left, top), (right, bottom) = contour.min(axis=0), contour.max(axis=0)
+    return bool(min(left, top, width - 1 - right, height - 1 - bottom) < margin)

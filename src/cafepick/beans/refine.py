@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LEVEL: Final = 0.6
 """Where the outline runs between the surface (0) and the bean's own colour near by (1). People outline what is surely
 bean; half-way up a blurred edge would lie about half a pixel further out."""
+SURE: Final = 25.0
+"""A pixel that differs more than that is bean in any case: a pale patch on a black bean."""
 REACH: Final = 3
 """How far from the rough outline the fine one may run, working pixels."""
 FEWEST_POINTS: Final = 5
@@ -61,15 +63,18 @@ def draw_outlines(
         For each bean (n, 2) x, y in photo pixels; one that dissolves when looked at closely is left out.
     """
     reduced = photo.shape[:2] != labels.shape
+    reach = round(REACH * photo.shape[1] / labels.shape[1])
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     outlines = []
     for label, bean in beans.items():
-        (left, top), (right, bottom) = bean.hull.min(axis=0) - REACH - 1, bean.hull.max(axis=0) + REACH + 2
-        box = slice(max(int(top), 0), int(bottom)), slice(max(int(left), 0), int(right))
+        left, top, width, height = cv2.boundingRect(bean.hull)
+        rows = slice(max(top - REACH - 1, 0), top + height + REACH + 1)
+        columns = slice(max(left - REACH - 1, 0), left + width + REACH + 1)
         if reduced:
-            patch = _full_patch(photo, labels, box, background)
+            patch = _full_patch(photo, labels, (rows, columns), background)
         else:
-            patch = _Patch(difference[box], labels[box], box[1].start, box[0].start)
-        outline = _outline(patch, label, reach=round(REACH * photo.shape[1] / labels.shape[1]))
+            patch = _Patch(difference[rows, columns], labels[rows, columns], columns.start, rows.start)
+        outline = _outline(patch, label, disc)
         if outline is not None:
             outlines.append(outline)
     return outlines
@@ -104,12 +109,16 @@ def _from_patch(photo: NDArray[np.uint8], small: NDArray[np.float32], left: int,
     return np.array([[scale[0], 0, offset[0]], [0, scale[1], offset[1]]])
 
 
-def _outline(patch: _Patch, label: int, *, reach: int) -> NDArray[np.float32] | None:
-    """(n, 2) x, y in photo pixels: through the centres of the outermost pixels that are more bean than surface."""
+def _outline(patch: _Patch, label: int, reach: Any) -> NDArray[np.float32] | None:
+    """(n, 2) x, y in photo pixels: through the centres of the outermost pixels that are more bean than surface.
+
+    ``reach`` is the disc by which it may run outside the label.
+    """
     own = (patch.labels == label).astype(np.uint8)
-    zone = cv2.dilate(own, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2))
+    zone = cv2.dilate(own, reach)
     zone[(patch.labels > 0) & (own == 0)] = 0
-    mask = (patch.difference > LEVEL * _typical_inside(patch.difference, own)).astype(np.uint8) & zone
+    level = np.minimum(LEVEL * _typical_inside(patch.difference, own), SURE)
+    mask = ((patch.difference > level) & (zone > 0)).astype(np.uint8)
     found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     largest = max(found, key=len, default=np.empty((0, 2), np.int32)).reshape(-1, 2)
     return (largest + np.array([patch.x, patch.y])).astype(np.float32) if len(largest) >= FEWEST_POINTS else None

@@ -52,8 +52,7 @@ class Piece(NamedTuple):
 
     def joined(self, other: Piece) -> Piece:
         """The union of two pieces that touch."""
-        hull = cv2.convexHull(np.concatenate([self.hull, other.hull])).reshape(-1, 2)
-        return Piece(hull, self.area + other.area)
+        return Piece(hull_of(np.concatenate([self.hull, other.hull])), self.area + other.area)
 
     def cost(self, typical: Typical) -> float:
         """How much the piece differs from one bean, plus the cost of counting it."""
@@ -73,6 +72,11 @@ class Typical(NamedTuple):
     def of(cls, radius: float, islands: int) -> Typical:
         """From half the width of the beans; from few of them little is known about how long they are."""
         return cls(ROUNDNESS * np.pi * radius**2, float(np.sqrt(MISFIT**2 + 1 / islands)))
+
+
+def hull_of(points: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Corners (n, 2) of the convex hull of points x, y."""
+    return np.asarray(cv2.convexHull(points), np.int32).reshape(-1, 2)
 
 
 def depth_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -109,21 +113,26 @@ def split_touching(
         (h, w) labels, 0 on the ground; and the bean that each label stands for.
     """
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    islands = np.zeros(mask.shape, np.int32)
+    labels = np.zeros(mask.shape, np.int32)
     for label, contour in enumerate(contours, start=1):
-        cv2.drawContours(islands, [contour], 0, label, cv2.FILLED)
-    smooth = cv2.GaussianBlur(depth, (0, 0), max(SMOOTHING * radius, 0.5))
+        cv2.drawContours(labels, [contour], 0, label, cv2.FILLED)
+    smooth = np.asarray(cv2.GaussianBlur(depth, (0, 0), max(SMOOTHING * radius, 0.5)), np.float32)
     discs = _discs(smooth, mask, radius)
-    island_of_disc = islands[discs.y, discs.x]
+    island_of_disc = labels[discs.y, discs.x]
     counts = np.bincount(island_of_disc, minlength=len(contours) + 1)
-    labels = np.where((counts == 1)[islands], islands, 0).astype(np.int32)
-    pieces = {label: _whole(contours[label - 1]) for label in np.flatnonzero(counts == 1).tolist()}
-    clusters = np.flatnonzero(counts > 1)
-    if len(clusters):
-        in_cluster = mask & (counts > 1)[islands]
+    cluster = np.zeros(mask.shape, np.uint8)
+    pieces = {}
+    for label, contour in enumerate(contours, start=1):
+        if counts[label] == 1:
+            pieces[label] = _whole(np.asarray(contour, np.int32))
+        else:
+            cv2.drawContours(labels, [contour], 0, 0, cv2.FILLED)
+            cv2.drawContours(cluster, [contour], 0, 1, cv2.FILLED)
+    if (counts > 1).any():
+        typical = Typical.of(radius, islands=int(np.count_nonzero(counts)))
         clustered = discs.where(counts[island_of_disc] > 1)
-        parted, parts = _part(in_cluster, smooth, clustered, Typical.of(radius, np.count_nonzero(counts)))
-        labels = np.where(parted > 0, parted + len(contours), labels)
+        parted, parts = _part((cluster > 0) & mask, smooth, clustered, typical)
+        np.maximum(labels, parted + len(contours), out=labels, where=parted > 0)
         pieces |= {label + len(contours): part for label, part in parts.items()}
     return labels, pieces
 
@@ -147,7 +156,7 @@ def _discs(depth: NDArray[np.float32], mask: NDArray[np.bool_], radius: float) -
 
 def _whole(contour: NDArray[np.int32]) -> Piece:
     area = cv2.contourArea(contour) + cv2.arcLength(contour, True) / 2 + 1
-    return Piece(cv2.convexHull(contour).reshape(-1, 2), area)
+    return Piece(hull_of(contour), area)
 
 
 def _part(
@@ -185,7 +194,7 @@ def _cells(mask: NDArray[np.bool_], discs: _Discs, reach: int) -> tuple[NDArray[
         points = cv2.findNonZero((labels[window] == label).astype(np.uint8))
         if points is not None:
             points = points.reshape(-1, 2) + np.array([window[1].start, window[0].start], np.int32)
-            pieces[label] = Piece(np.asarray(cv2.convexHull(points), np.int32).reshape(-1, 2), len(points))
+            pieces[label] = Piece(hull_of(points), len(points))
     return labels, pieces
 
 

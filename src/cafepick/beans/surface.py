@@ -6,7 +6,7 @@ and an edge parts the sheet from what it lies on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -32,6 +32,8 @@ SMALLEST_SHEET: Final = 0.08
 """A sheet that lies on a larger plain surface covers at least so much of the photo."""
 SHEET_CORNERS: Final = 7
 """Most corners of a sheet as seen: four, and up to three more where frame or fold cut it; a bean's outline has more."""
+MOST_OPEN: Final = 0.1
+"""Share of a sheet's border that may show no edge."""
 LEAST_RECTANGULAR: Final = 0.82
 """Share of the smallest rectangle around it that a whole sheet fills; an ellipse fills 0.79."""
 
@@ -72,7 +74,7 @@ def find_surface(lab: NDArray[np.float32]) -> Surface:
         return Surface(flat, everything, everything)
     chosen = regions[0]
     for region in regions[1:]:
-        if _is_sheet(region) and _lies_on(region, chosen):
+        if _is_sheet(region) and _lies_on(region, chosen) and _has_edge(region, lab, flat):
             chosen = region
     return Surface(flat, chosen.mask, _drawn([chosen.hull], flat.shape))
 
@@ -95,7 +97,7 @@ def _regions(flat: NDArray[np.bool_], lab: NDArray[np.float32]) -> list[_Region]
     areas = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
     flat_labels = labels[flat]
     sums = np.stack([np.bincount(flat_labels, lab[..., i][flat], len(areas)) for i in range(3)], axis=1)
-    colours = sums / areas[:, None]
+    colours = sums / np.maximum(areas, 1)[:, None]  # a photo that is flat all over has nothing in label 0
     free = areas >= SMALLEST_PIECE * flat.size
     free[0] = False  # label 0: not flat
     regions = []
@@ -137,3 +139,35 @@ def _is_sheet(region: _Region) -> bool:
     _, sides, _ = cv2.minAreaRect(region.hull)
     inside = region.hull.min() > 0 and (region.hull.max(axis=0) < [width - 1, height - 1]).all()
     return straight and (not inside or hull_area > LEAST_RECTANGULAR * sides[0] * sides[1])
+
+
+def _has_edge(region: _Region, lab: NDArray[np.float32], flat: NDArray[np.bool_]) -> bool:
+    """Whether the colour changes abruptly all around: a part of a larger surface in uneven light goes on outside."""
+    hull = _drawn([region.hull], region.mask.shape).astype(np.uint8)
+    ring = flat & (cv2.dilate(hull, np.ones((9, 9), np.uint8)) > hull)
+    beyond = np.linalg.norm(lab - fill_between(lab, region.mask), axis=2)[ring]
+    return not beyond.size or float(np.mean(beyond < SAME_SURFACE)) < MOST_OPEN
+
+
+def fill_between(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Smooth what is known and continue it over what is not.
+
+    A pyramid of weighted means: each place takes its value from the finest level at which something near it is known
+    (push-pull; Gortler et al., The Lumigraph, SIGGRAPH 1996), so nothing is extrapolated beyond the known values.
+
+    Args:
+        values: (h, w, C).
+        known: (h, w), True somewhere.
+    """
+    weight = known.astype(np.float32)
+    sums: list[Any] = [values * weight[..., None]]
+    weights: list[Any] = [weight]
+    while max(weights[-1].shape) > 2:
+        sums.append(cv2.pyrDown(sums[-1]))
+        weights.append(cv2.pyrDown(weights[-1]))
+    filled = sums[-1] / np.maximum(weights[-1], 1e-6)[..., None]
+    for total, weight in zip(sums[-2:0:-1], weights[-2:0:-1], strict=True):
+        coarse = cv2.resize(filled, weight.shape[::-1])
+        trust = np.minimum(2 * weight, 1)[..., None]
+        filled = trust * total / np.maximum(weight, 1e-6)[..., None] + (1 - trust) * coarse
+    return np.asarray(cv2.resize(filled, known.shape[::-1]), np.float32)

@@ -21,7 +21,7 @@ from cafepick.errors import OutputError
 from cafepick.images import write_image
 from cafepick.report import write_report
 from cafepick.report.charts import precision_in_use
-from cafepick.report.distribution import distribution, is_wide, scores_by_class
+from cafepick.report.distribution import ClassScores, distribution, is_wide, scores_by_class
 from cafepick.report.gallery import MOST_SHOWN
 from cafepick.report.markup import element, escape, picture
 from cafepick.report.results import Measured, read_results
@@ -66,7 +66,7 @@ METRICS: dict[str, Any] = {
     "roc": {"false_reject": [0.0, 0.0, 0.5, 1.0], "found": [0.0, 0.8, 1.0, 1.0]},
     "precision_recall": {"recall": [0.5, 0.9, 1.0], "precision": [1.0, 0.9, 0.2]},
     "pixel": {"auroc": 0.931, "aupro": 0.782, "images": 40},
-    "finding": {"recall": 0.991, "median_iou": 0.874, "annotated": 612},
+    "finding": {"recall": 0.991, "median_iou": 0.874, "annotated": 612, "not_found": {"sour": 5}},
     "omitted": ["the class parchment has no masks"],
 }
 NULLS: dict[str, Any] = dict.fromkeys(METRICS) | {"omitted": ["there are no labels"]}
@@ -261,15 +261,7 @@ class TestHeadline:
 
 
 class TestNumbers:
-    def test_an_interval_without_width_becomes_the_exact_one(self) -> None:
-        missed = {c.name: c.missed for c in read_results(METRICS).classes}["black"]
-        assert missed is not None
-        assert (missed.value, missed.low) == (0, 0)
-        assert missed.high == pytest.approx(0.0596, abs=1e-4)  # Clopper-Pearson for 0 of 60
-        all_missed = metrics_with(miss_rate=between(1.0, 1.0, 1.0))
-        assert read_results(all_missed).miss_rate == (1.0, pytest.approx(0.9638, abs=1e-4), 1.0)  # for 100 of 100
-
-    def test_an_auroc_claims_no_interval_without_width(self) -> None:
+    def test_an_interval_without_width_is_left_out(self) -> None:
         assert {c.name: c.auroc for c in read_results(METRICS).classes}["black"] == Measured(1.0)
 
     @pytest.mark.parametrize("broken", [math.nan, math.inf, "0.9", True, [0.9], {}])
@@ -292,7 +284,19 @@ class TestNumbers:
 
     def test_every_measure_reaches_the_page(self, report) -> None:
         text = Page(report()).text
-        for number in ("0.962", "0.947 to 0.976", "0.900", "0.840", "93.2", "22.5", "0.931", "0.782", "0.991", "612"):
+        for number in (
+            "0.962",
+            "0.947 to 0.976",
+            "0.900",
+            "0.840",
+            "93.2",
+            "22.5",
+            "0.931",
+            "0.782",
+            "0.991",
+            "612",
+            "sour 5",
+        ):
             assert number in text, number
 
 
@@ -432,6 +436,14 @@ class TestGallery:
     def test_pictures_of_any_shape(self, shape) -> None:
         assert "data:image/webp;base64," in picture(np.zeros(shape, np.uint8), "")
 
+    def test_the_labels_that_count_as_good_are_those_of_the_evaluation(self, report) -> None:
+        subjects = [row("Healthy", 150.0, "one.jpg"), row("good", 50.0, "two.jpg"), row("sour", 150.0, "three.jpg")]
+        pictured = [Mistake(r, np.zeros((8, 32, 3), np.uint8)) for r in subjects]
+        text = Page(report(metrics_with(good=["healthy"]), subjects, mistakes=pictured)).text
+        rejected, missed = text.index("Rejected by mistake:"), text.index("Missed: the")
+        assert rejected < text.index("one.jpg") < missed < text.index("two.jpg")
+        assert "three.jpg" not in text
+
 
 class TestPlots:
     @given(
@@ -444,7 +456,7 @@ class TestPlots:
         st.none() | st.floats(-1e12, 1e12, allow_subnormal=False),
     )
     def test_any_scores_can_be_drawn(self, classes, threshold) -> None:
-        arrays = {name: np.asarray(values) for name, values in classes.items()}
+        arrays = [ClassScores(name, name == "good", np.asarray(values)) for name, values in classes.items()]
         drawn = distribution(arrays, threshold, Words("en"))
         ET.fromstring(drawn)
         assert not re.search(r"[\"M ](nan|inf)", drawn)
@@ -453,7 +465,7 @@ class TestPlots:
     def test_mistakes_are_drawn_on_their_side_of_the_threshold(self, count) -> None:
         scores = np.random.default_rng(0).normal(100, 20, count)
         scores[0] = THRESHOLD  # the threshold itself is OK
-        drawing = ET.fromstring(distribution({"good": scores}, THRESHOLD, Words("en")))
+        drawing = ET.fromstring(distribution([ClassScores("good", True, scores)], THRESHOLD, Words("en")))
         limit = float(drawing.find("line[@class='threshold']").get("x1"))
         starts = {
             kind: [float(x) for x in re.findall(r"M([\d.]+)", drawing.find(f"path[@class='{kind}']").get("d"))]
@@ -464,15 +476,13 @@ class TestPlots:
         assert min(starts["wrong"]) + reach >= limit - 0.1
 
     def test_good_comes_first_and_cut_or_unlabelled_beans_are_left_out(self) -> None:
-        by_class = scores_by_class(rows())
+        by_class = {c.name: c.values for c in scores_by_class(rows(), read_results(METRICS))}
         assert list(by_class) == ["good", "insect", "black"]
         assert len(by_class["good"]) == 400
 
     def test_scores_far_apart_get_a_logarithmic_scale(self) -> None:
-        near, far = (
-            {"good": np.array([90.0, 100, 110])},
-            {"good": np.array([90.0, 100, 110]), "stone": np.array([5000.0])},
-        )
+        near = [ClassScores("good", True, np.array([90.0, 100, 110]))]
+        far = [*near, ClassScores("stone", False, np.array([5000.0]))]
         assert not is_wide(near, 100)
         assert is_wide(far, 100)
         assert not is_wide(far, -1)

@@ -61,7 +61,7 @@ def write_report(
     parts = [
         sections.trust(results, words),
         sections.classes(results, subjects, words),
-        gallery(subjects, mistakes, results.threshold, words),
+        gallery(subjects, mistakes, results, words),
         sections.promises(results, words),
         sections.curves(results, words),
         sections.places(results, words),

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from cafepick.data.sources import GOOD
 from cafepick.report.markup import Html, join
 from cafepick.report.plotting import WIDTH, Scale, bars, dots, drawing, label, line, x_axis
 from cafepick.report.words import score
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from cafepick.report.results import Results
     from cafepick.report.words import Words
     from cafepick.types import SubjectRow
 
@@ -33,49 +33,54 @@ _BIN = 6.0
 _RADIUS = 2.5
 
 
-def scores_by_class(rows: Sequence[SubjectRow]) -> dict[str, NDArray[np.float64]]:
-    """Return the finite scores of each class, ``good`` first, then by their medians, highest last."""
+class ClassScores(NamedTuple):
+    """The scores of one class."""
+
+    name: str
+    good: bool
+    """It is to be called OK."""
+    values: NDArray[np.float64]
+    """(n,) finite, n at least 1."""
+
+
+def scores_by_class(rows: Sequence[SubjectRow], results: Results) -> list[ClassScores]:
+    """Collect the finite scores of each class: good ones first, then by their medians, highest last."""
     collected: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         if row.label is not None and row.score is not None and np.isfinite(row.score):
             collected[row.label].append(row.score)
-    arrays = {name: np.asarray(values) for name, values in collected.items()}
-    order = sorted(arrays, key=lambda name: (name != GOOD, float(np.median(arrays[name])), name))
-    return {name: arrays[name] for name in order}
+    classes = [ClassScores(name, results.is_good(name), np.asarray(values)) for name, values in collected.items()]
+    return sorted(classes, key=lambda c: (not c.good, float(np.median(c.values)), c.name))
 
 
-def largest(classes: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """Return ``good`` and the largest other classes, ``MOST_CLASSES`` at most, in their order."""
-    by_size = sorted(classes, key=lambda name: (name != GOOD, -len(classes[name])))
-    kept = set(by_size[:MOST_CLASSES])
-    return {name: values for name, values in classes.items() if name in kept}
+def largest(classes: Sequence[ClassScores]) -> list[ClassScores]:
+    """Return the good and the largest other classes, ``MOST_CLASSES`` at most, in their order."""
+    by_size = sorted(classes, key=lambda c: (not c.good, -len(c.values)))
+    kept = {c.name for c in by_size[:MOST_CLASSES]}
+    return [c for c in classes if c.name in kept]
 
 
-def is_wide(classes: Mapping[str, NDArray[np.float64]], threshold: float | None) -> bool:
+def is_wide(classes: Sequence[ClassScores], threshold: float | None) -> bool:
     """Tell whether the scores spread so far that a logarithmic scale shows them better."""
-    values = np.concatenate(list(classes.values()))
+    values = np.concatenate([c.values for c in classes])
     lowest = values.min() if threshold is None else min(values.min(), threshold)
     return bool(lowest > 0 and values.max() > LOG_FROM * np.median(values))
 
 
-def distribution(classes: Mapping[str, NDArray[np.float64]], threshold: float | None, words: Words) -> Html:
+def distribution(classes: Sequence[ClassScores], threshold: float | None, words: Words) -> Html:
     """Draw one row for each class.
 
     Args:
-        classes: finite scores by name, from top to bottom; at least one.
+        classes: from top to bottom; at least one.
         threshold: scores above it are NG; None: no line is drawn.
         words: of the language.
     """
     scale = _scale(classes, threshold)
     bottom = _TOP + _ROW * len(classes)
-    rows = [
-        _row(name, values, scale, threshold, words, top=_TOP + _ROW * n)
-        for n, (name, values) in enumerate(classes.items())
-    ]
+    rows = [_row(one, scale, threshold, words, top=_TOP + _ROW * n) for n, one in enumerate(classes)]
     limit = words("missing") if threshold is None else score(threshold)
     told = " ".join(
-        words("scores.row", name=name, n=len(values), median=score(float(np.median(values))))
-        for name, values in classes.items()
+        words("scores.row", name=c.name, n=len(c.values), median=score(float(np.median(c.values)))) for c in classes
     )
     return drawing(
         "scores",
@@ -92,8 +97,8 @@ def distribution(classes: Mapping[str, NDArray[np.float64]], threshold: float | 
     )
 
 
-def _scale(classes: Mapping[str, NDArray[np.float64]], threshold: float | None) -> Scale:
-    values = np.concatenate([*classes.values(), [] if threshold is None else [threshold]])
+def _scale(classes: Sequence[ClassScores], threshold: float | None) -> Scale:
+    values = np.concatenate([*(c.values for c in classes), [] if threshold is None else [threshold]])
     low, high = float(values.min()), float(values.max())
     if is_wide(classes, threshold):
         return Scale(low / 1.1, high * 1.1, 8, WIDTH - 8, log=True)
@@ -101,17 +106,16 @@ def _scale(classes: Mapping[str, NDArray[np.float64]], threshold: float | None) 
     return Scale(low - margin, high + margin, 8, WIDTH - 8)
 
 
-def _row(
-    name: str, values: NDArray[np.float64], scale: Scale, threshold: float | None, words: Words, *, top: float
-) -> Html:
+def _row(one: ClassScores, scale: Scale, threshold: float | None, words: Words, *, top: float) -> Html:
     """Draw one class: its name, its number, the share of NG, and its scores."""
     floor = top + _ROW - 4
+    values = one.values
     placed = scale.place(values)
     origin = 0.0 if threshold is None else scale.at(threshold)
     ng = values > (np.inf if threshold is None else threshold)
-    wrong = ng if name == GOOD or threshold is None else ~ng
+    wrong = ng if one.good or threshold is None else ~ng
     draw = _histogram if len(values) > MOST_DOTS else _strip
-    shown = name if len(name) <= 24 else f"{name[:23]}…"
+    shown = one.name if len(one.name) <= 24 else f"{one.name[:23]}…"
     parts = [
         label(shown, 8, top + 14, class_="strong"),
         line(scale.start, floor, scale.end, floor, "floor"),

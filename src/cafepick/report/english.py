@@ -163,12 +163,13 @@ ENGLISH: Final[dict[str, str]] = {
     "finding.median_iou": "overlap of the outlines, median (IoU)",
     "finding.annotated": "annotated {things}",
     "finding.found": "outlines found",
+    "finding.not_found": "Not found: {classes}.",
     "measure": "Measure",
     "value": "Value",
     # Mistakes
     "mistakes": "The worst mistakes",
     "mistakes.note": "From left to right: what the camera saw, the closest good one that the model can draw, where the "
-    "two differ (anomaly map), and what is painted as defective.",
+    "two differ (anomaly map), what is painted as defective and, where it is known, the true place.",
     "mistakes.rejected": "Rejected by mistake: the {good} with the highest scores",
     "mistakes.missed": "Missed: the {bad} with the lowest scores",
     "mistakes.shown": "{shown} of {n} shown.",
@@ -213,6 +214,5 @@ ENGLISH: Final[dict[str, str]] = {
     "omitted": "What was not measured, and why",
     "unreadable": "Photos that could not be read",
     "unreadable.more": "and {n} more",
-    "foot": "Intervals are 95\u00a0% intervals; where none or all of a group are wrong, the exact one (Clopper and "
-    "Pearson). This page is one file: it loads nothing and runs no script.",
+    "foot": "Intervals are 95\u00a0% intervals. This page is one file: it loads nothing and runs no script.",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cafepick.data.sources import GOOD
 from cafepick.report.markup import Html, element, picture
 from cafepick.report.tables import section
 from cafepick.report.words import score
@@ -13,6 +12,7 @@ from cafepick.types import Judgement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cafepick.report.results import Results
     from cafepick.report.words import Words
     from cafepick.types import Mistake, SubjectRow
 
@@ -20,34 +20,30 @@ MOST_SHOWN: Final = 12
 """Of either direction; with ``markup.MOST_SIDE`` it bounds the size of the page."""
 
 
-def mistakes(rows: Sequence[SubjectRow], pictured: Sequence[Mistake], threshold: float | None, words: Words) -> Html:
+def mistakes(rows: Sequence[SubjectRow], pictured: Sequence[Mistake], results: Results, words: Words) -> Html:
     """Show what was judged wrongly, farthest from the threshold first."""
-    rejected = [m for m in pictured if is_rejected(m.row)]
-    missed = [m for m in pictured if is_missed(m.row)]
+    rejected = [m for m in pictured if is_mistake(m.row, results) and m.row.verdict is Judgement.NG]
+    missed = [m for m in pictured if is_mistake(m.row, results) and m.row.verdict is Judgement.OK]
     rejected.sort(key=lambda m: -(m.row.score or 0))
     missed.sort(key=lambda m: m.row.score or 0)
     groups = [
-        _group("rejected", rejected, _count(rows, good=True), threshold, words),
-        _group("missed", missed, _count(rows, good=False), threshold, words),
+        _group("rejected", rejected, _count(rows, results, good=True), results.threshold, words),
+        _group("missed", missed, _count(rows, results, good=False), results.threshold, words),
     ]
     note = [element("p", words("mistakes.note"))] if rejected or missed else []
     return section("mistakes", words("mistakes"), *note, *groups)
 
 
-def is_rejected(row: SubjectRow) -> bool:
-    """Tell whether a good subject was called NG."""
-    return row.label == GOOD and row.verdict is Judgement.NG
+def is_mistake(row: SubjectRow, results: Results) -> bool:
+    """Tell whether a good subject was called NG, or a bad one OK."""
+    return row.label is not None and row.verdict is (Judgement.NG if results.is_good(row.label) else Judgement.OK)
 
 
-def is_missed(row: SubjectRow) -> bool:
-    """Tell whether a bad subject was called OK."""
-    return row.label not in (GOOD, None) and row.verdict is Judgement.OK
-
-
-def _count(rows: Sequence[SubjectRow], *, good: bool) -> int | None:
+def _count(rows: Sequence[SubjectRow], results: Results, *, good: bool) -> int | None:
     """Count the mistakes among good or bad subjects; None where no such subject was judged."""
-    judged = [row for row in rows if row.score is not None and row.label is not None and (row.label == GOOD) is good]
-    return sum(map(is_rejected if good else is_missed, judged)) if judged else None
+    judged = [row for row in rows if row.score is not None and row.label is not None]
+    kind = [row for row in judged if results.is_good(str(row.label)) is good]
+    return sum(is_mistake(row, results) for row in kind) if kind else None
 
 
 def _group(which: str, shown: list[Mistake], count: int | None, threshold: float | None, words: Words) -> Html:

@@ -162,12 +162,13 @@ JAPANESE: Final[dict[str, str]] = {
     "finding.median_iou": "輪郭の重なりの中央値（IoU）",
     "finding.annotated": "注釈のある{things}の数",
     "finding.found": "検出した輪郭の数",
+    "finding.not_found": "検出できなかったもの：{classes}。",
     "measure": "指標",
     "value": "値",
     # Mistakes
     "mistakes": "特に大きな誤り",
     "mistakes.note": "左から順に、撮影された画像、モデルが描ける最も近い良品、両者の違い（異常マップ）、"
-    "欠陥として塗られた部分です。",
+    "欠陥として塗られた部分、（わかっている場合は）実際の欠陥の位置です。",
     "mistakes.rejected": "誤ってはじかれた{good}（スコアの高い順）",
     "mistakes.missed": "見逃された{bad}（スコアの低い順）",
     "mistakes.shown": "{n}件のうち{shown}件を表示しています。",
@@ -212,6 +213,6 @@ JAPANESE: Final[dict[str, str]] = {
     "omitted": "測定していない項目とその理由",
     "unreadable": "読み込めなかった写真",
     "unreadable.more": "ほか{n}件",
-    "foot": "区間はすべて95%信頼区間です（誤りが1つもないか全数の場合は正確なClopper–Pearson区間）。"
+    "foot": "区間はすべて95%信頼区間です。"
     "このページは1つのファイルで完結し、外部からの読み込みもスクリプトの実行もありません。",
 }

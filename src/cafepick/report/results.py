@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from cafepick.data.sources import GOOD
+
 
 class Measured(NamedTuple):
     """A number with its 95 % interval, where there is one."""
@@ -38,6 +40,8 @@ class ClassResult(NamedTuple):
 class Results:
     """What the report says in numbers; ``docs/metrics.md`` defines each. None: not measured."""
 
+    good_labels: frozenset[str]
+    """Classes that count as good, in lower case."""
     good: int | None
     """Good subjects that were judged."""
     bad: int | None
@@ -67,8 +71,14 @@ class Results:
     """Recall, precision."""
     pixel: Mapping[str, Measured]
     finding: Mapping[str, Measured]
+    not_found: Mapping[str, int]
+    """Annotated beans that were not found, by class."""
     omitted: tuple[str, ...]
     """Why something was not measured."""
+
+    def is_good(self, label: str) -> bool:
+        """Tell whether a class counts as good."""
+        return label.casefold() in self.good_labels
 
     @property
     def auroc(self) -> Measured | None:
@@ -84,12 +94,12 @@ class Results:
 def read_results(metrics: Mapping[str, Any]) -> Results:
     """Read the content of ``metrics.json``; what is absent, null, NaN or of another type counts as not measured."""
     subjects = _table(metrics.get("subjects"))
-    good, bad = _count(subjects.get("good")), _count(subjects.get("defect"))
-    f1 = _table(metrics.get("f1_max"))
+    f1, finding = _table(metrics.get("f1_max")), _table(metrics.get("finding"))
     curve, relevance = _table(metrics.get("roc")), _table(metrics.get("precision_recall"))
     return Results(
-        good=good,
-        bad=bad,
+        good_labels=frozenset(str(name).casefold() for name in _list(metrics.get("good")) or (GOOD,)),
+        good=_count(subjects.get("good")),
+        bad=_count(subjects.get("defect")),
         left_out={key: n for key in ("cut", "empty_photos", "unmatched") if (n := _count(subjects.get(key)))},
         unreadable=tuple(
             (str(_table(entry).get("image", entry)), str(_table(entry).get("reason", "")))
@@ -97,9 +107,9 @@ def read_results(metrics: Mapping[str, Any]) -> Results:
         ),
         calibrated_with=_count(_table(metrics.get("calibration")).get("subjects")),
         threshold=_number(metrics.get("threshold")),
-        promised=_promise(_table(metrics.get("false_reject")), "promised", good),
-        promises=tuple(p for entry in _list(metrics.get("promise")) if (p := _promise(_table(entry), "rate", good))),
-        miss_rate=_share(metrics.get("miss_rate"), bad),
+        promised=_promise(_table(metrics.get("false_reject")), "promised"),
+        promises=tuple(p for entry in _list(metrics.get("promise")) if (p := _promise(_table(entry), "rate"))),
+        miss_rate=_measured(metrics.get("miss_rate")),
         scores=_all_measured({"total": metrics.get("auroc")} | _table(metrics.get("parts"))),
         average_precision=_measured(metrics.get("average_precision")),
         f1=_number(f1.get("value")),
@@ -108,7 +118,8 @@ def read_results(metrics: Mapping[str, Any]) -> Results:
         roc=_pairs(curve.get("false_reject"), curve.get("found")),
         precision_recall=_pairs(relevance.get("recall"), relevance.get("precision")),
         pixel=_all_measured(_table(metrics.get("pixel"))),
-        finding=_all_measured(_table(metrics.get("finding"))),
+        finding=_all_measured(finding),
+        not_found={str(name): n for name, raw in _table(finding.get("not_found")).items() if (n := _count(raw))},
         omitted=tuple(str(reason) for reason in _list(metrics.get("omitted"))),
     )
 
@@ -119,18 +130,16 @@ def _classes(raw: Mapping[str, Any]) -> tuple[ClassResult, ...]:
             str(name),
             _count(_table(entry).get("subjects")),
             _measured(_table(entry).get("auroc")),
-            _share(_table(entry).get("missed"), _count(_table(entry).get("subjects"))),
+            _measured(_table(entry).get("missed")),
         )
         for name, entry in raw.items()
     ]
     return tuple(sorted(read, key=lambda c: (-c.missed.value if c.missed else 1.0, c.name)))
 
 
-def _promise(raw: Mapping[str, Any], rate: str, good: int | None) -> Promise | None:
+def _promise(raw: Mapping[str, Any], rate: str) -> Promise | None:
     value = _number(raw.get(rate))
-    if value is None:
-        return None
-    return Promise(value, _number(raw.get("upper_bound")), _share(raw.get("realised"), good))
+    return None if value is None else Promise(value, _number(raw.get("upper_bound")), _measured(raw.get("realised")))
 
 
 def _measured(raw: object) -> Measured | None:
@@ -140,19 +149,6 @@ def _measured(raw: object) -> Measured | None:
     if value is None:
         return None
     return Measured(value) if low is None or high is None or low == high else Measured(value, low, high)
-
-
-def _share(raw: object, count: int | None) -> Measured | None:
-    r"""Read a share of ``count`` subjects.
-
-    Where none or all of them count, resampling gives an interval without width. The exact one is taken in its place:
-    for 0 of n it reaches up to $1 - 0.025^{1/n}$ (Clopper and Pearson, Biometrika 26, 1934).
-    """
-    share = _measured(raw)
-    if share is None or share.low is not None or share.value not in (0, 1) or not count:
-        return share
-    reach = 1 - 0.025 ** (1 / count)
-    return Measured(share.value, 1 - reach, 1.0) if share.value else Measured(share.value, 0.0, reach)
 
 
 def _all_measured(raw: Mapping[str, Any]) -> dict[str, Measured]:

@@ -6,17 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 from cafepick.report import charts
-from cafepick.report.distribution import distribution, is_wide, largest, scores_by_class
+from cafepick.report.distribution import ClassScores, distribution, is_wide, largest, scores_by_class
 from cafepick.report.markup import Html, element, join
 from cafepick.report.tables import bullets, figure, measure, section, table
 from cafepick.report.trust import Grade, checks, overall
 from cafepick.report.words import score
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
     from cafepick.report.results import Measured, Results
     from cafepick.report.words import Words
@@ -68,7 +65,7 @@ def trust(results: Results, words: Words) -> Html:
 
 def classes(results: Results, rows: Sequence[SubjectRow], words: Words) -> Html:
     """Show the scores of each class beside a table of how each fared."""
-    by_class = scores_by_class(rows)
+    by_class = scores_by_class(rows, results)
     parts = [_scores(by_class, results, words)] if by_class else []
     if results.classes:
         header = [words(f"classes.{key}") for key in ("class", "missed", "auroc")]
@@ -143,7 +140,9 @@ def places(results: Results, words: Words) -> Html:
             if f"{kind}.{key}" in words
         ]
         if lines:
-            parts.append(table(words(f"{kind}.title"), [words("measure"), words("value")], lines))
+            lost = words("list.separator").join(f"{name} {n}" for name, n in results.not_found.items())
+            note = words("finding.not_found", classes=lost) if lost and kind == "finding" else ""
+            parts.append(table(words(f"{kind}.title"), [words("measure"), words("value")], lines, note))
     return section("where", words("where"), _columns(parts, words)) if parts else Html("")
 
 
@@ -152,7 +151,7 @@ def omissions(results: Results, words: Words) -> Html:
     most = 20
     parts: list[Html] = []
     if results.omitted:
-        parts += [element("h2", words("omitted")), bullets(results.omitted)]
+        parts += [element("h2", words("omitted")), bullets(results.omitted, lang="en")]
     if results.unreadable:
         listed = [join([element("code", image), " ", reason]) for image, reason in results.unreadable[:most]]
         if (more := len(results.unreadable) - most) > 0:
@@ -204,7 +203,7 @@ def _badge(grade: Grade, words: Words) -> Html:
     return element("span", mark, element("b", words(f"grade.{grade.value}")), class_="badge")
 
 
-def _scores(by_class: Mapping[str, NDArray[np.float64]], results: Results, words: Words) -> Html:
+def _scores(by_class: list[ClassScores], results: Results, words: Words) -> Html:
     shown = largest(by_class)
     notes = [words("scores.caption")]
     if is_wide(shown, results.threshold):

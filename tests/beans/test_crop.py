@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafepick.beans.crop import BLANK, FIT_SHARE, crop_beans, crop_whole, fit_zoom, map_to_photo
+from cafepick.beans.crop import BLANK, FIT_SHARE, crop_beans, crop_whole, fit_zoom, map_to_photo, mask_in_crop
 from cafepick.beans.pose import pose_of
 from cafepick.config import CropConfig
 from cafepick.errors import SourceError
@@ -357,3 +357,18 @@ def test_a_whole_map_covers_the_photo():
     photo = np.zeros((60, 90, 3), np.uint8)
     crop = crop_whole(photo, CropConfig(subject="whole", size=30))
     assert map_to_photo(crop.mask, crop, (60, 90)).values.shape == (60, 90)
+
+
+def test_a_mask_of_the_photo_comes_to_the_crop_and_back():
+    contour = egg(angle=30.0)
+    photo = draw([contour])
+    spot = np.zeros(photo.shape[:2], bool)
+    spot[140:156, 150:166] = True
+    (crop,) = crop_beans(photo, scene_of([contour]), CONFIG)
+    inside = mask_in_crop(spot, crop)
+    assert inside.shape == crop.mask.shape
+    assert np.count_nonzero(inside) == pytest.approx(np.count_nonzero(spot) * CONFIG.zoom**2, rel=0.15)
+    back = np.zeros_like(spot)
+    patch = map_to_photo(inside, crop, spot.shape)
+    back[patch.place] = patch.values
+    assert np.count_nonzero(back & spot) / np.count_nonzero(back | spot) > 0.75

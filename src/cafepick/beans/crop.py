@@ -175,6 +175,13 @@ def map_to_photo(values: NDArray[Any], crop: Crop, shape: tuple[int, int]) -> Pa
     return Patch(warped >= 0.5 if is_mask else warped, left, top)
 
 
+def mask_in_crop(mask: NDArray[np.bool_], crop: Crop) -> NDArray[np.bool_]:
+    """Return the part of a photo's mask (H, W) that a crop shows, (size, size); False outside the photo."""
+    size = len(crop.mask)
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(mask.astype(np.uint8), crop.to_photo, (size, size), flags=flags).astype(bool)
+
+
 def _crop_scale(contours: Sequence[NDArray[np.float32]], config: CropConfig) -> float:
     """Crop pixels per photo pixel, the same for all beans of a photo."""
     return config.zoom / _unit(contours) if config.scale == "relative" else config.zoom

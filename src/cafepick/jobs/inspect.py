@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cafepick import __version__
+from cafepick.beans.crop import mask_in_crop
 from cafepick.detector import FALSE_REJECT, Detector, Prepared
 from cafepick.draw import masks, overlay, panel
 from cafepick.errors import PhotoError, SourceError
 from cafepick.files import write_csv, write_json
-from cafepick.images import write_image
+from cafepick.images import read_mask, write_image
 from cafepick.jobs.gather import Failure, Progress
 from cafepick.jobs.journal import Journal, Row
 from cafepick.types import Item, Judgement, Verdict
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cafepick.data.sources import Source
+
+LOGGER: Final = logging.getLogger(__name__)
 
 COLUMNS: Final = (
     "image",
@@ -162,11 +166,28 @@ def batches(
 def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], picture: str) -> None:
     write_image(job.out / "overlays" / picture, overlay(photo.pixels, verdicts))
     write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts))
-    folder = PurePosixPath(picture).with_suffix("")
+    folder = job.out / "panels" / PurePosixPath(picture).with_suffix("")
+    truth = None if job.panels == "none" else _truth_of(photo)
     for verdict in verdicts:
         wanted = job.panels == "all" or (job.panels == "ng" and verdict.judgement is Judgement.NG)
         if wanted and verdict.evidence is not None:
-            write_image(job.out / "panels" / folder / f"{verdict.bean:03d}.png", panel(verdict.evidence))
+            part = None if truth is None else mask_in_crop(truth, verdict.evidence.crop)
+            write_image(folder / f"{verdict.bean:03d}.png", panel(verdict.evidence, part))
+
+
+def _truth_of(photo: Photo) -> NDArray[np.bool_] | None:
+    """Return the ground truth (H, W) that the source has for a photo, for its panels; a verdict needs none."""
+    if photo.item.mask_path is None:
+        return None
+    try:
+        mask = read_mask(photo.item.mask_path)
+    except PhotoError as error:
+        LOGGER.warning("no ground truth in the panels of %s: %s", photo.item.name, error)
+        return None
+    if mask.shape != photo.prepared.shape:
+        LOGGER.warning("no ground truth in the panels of %s: its mask has another size", photo.item.name)
+        return None
+    return mask
 
 
 def table_row(image: str, verdict: Verdict) -> Row:

@@ -67,6 +67,7 @@ def test_training_and_scoring_do_not_know_each_other() -> None:
         "beans.crop",
         "scoring.calibrate",
         "scoring.metrics",
+        "scoring.evaluation",
         "artefact",
         "detector",
         "draw",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,13 @@ def test_everything_is_written_and_metrics_are_plain_json(data, evaluate, tmp_pa
     assert result.metrics["schema"] == 1
     assert [one["rate"] for one in result.metrics["promise"]] == [0.01, 0.02, 0.05, 0.1]
     assert "AUROC" in summary(result.metrics)
+
+
+def test_every_number_is_documented(annotated):
+    documented = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    parts = [annotated.metrics, annotated.metrics["subjects"], annotated.metrics["finding"]]
+    missing = [key for part in parts for key in part if not re.search(rf"`[\w.]*\b{key}\b`", documented)]
+    assert not missing
 
 
 def test_only_what_the_calibration_supports_is_promised(data, tiny_detector, evaluate):

@@ -24,7 +24,7 @@ def roc(results: Results, words: Words) -> Html:
     if (rejected := results.false_rejects) and (missed := results.miss_rate):
         found = 1 - missed.value
         text = words("roc.point", rejected=words.percent(rejected.value), found=words.percent(found))
-        mark = _operating_point(rejected.value, found, words)
+        mark = _operating_point(rejected.value, found, words, left=rejected.value > 0.6)
     description = words("roc.description", auroc=words.with_spread(results.auroc), point=text)
     return _square(
         "roc",
@@ -46,7 +46,7 @@ def precision_recall(results: Results, words: Words) -> Html:
     if (precision := precision_in_use(results)) is not None and (missed := results.miss_rate):
         found = 1 - missed.value
         text = words("pr.point", found=words.percent(found), precision=words.percent(precision))
-        mark = _operating_point(found, precision, words)
+        mark = _operating_point(found, precision, words, left=found > 0.2)
     points = results.precision_recall
     steps: list[tuple[float, float]] = []
     for (before, _), (recall, precision) in pairwise([(0.0, 1.0), *points]):
@@ -126,22 +126,12 @@ def _square(identity: str, words: Words, description: str, *parts: Html) -> Html
     )
 
 
-def _operating_point(x: float, y: float, words: Words) -> Html:
-    """Ring a point and name it, on the side where there is room."""
+def _operating_point(x: float, y: float, words: Words, *, left: bool) -> Html:
+    """Ring a point and name it, on the ``left`` or the right of it, away from the curve."""
     px, py = _X.at(x), _Y.at(y)
-    left = x > 0.6
-    return join(
-        [
-            element("circle", cx=px, cy=py, r=5, class_="ring"),
-            label(
-                words("point"),
-                px + (-10 if left else 10),
-                py + (16 if y > 0.5 else -8),
-                anchor="end" if left else "start",
-                class_="strong",
-            ),
-        ]
-    )
+    name_x, name_y = px + (-9 if left else 9), py + (18 if y > 0.2 else -10)
+    name = label(words("point"), name_x, name_y, anchor="end" if left else "start", class_="strong")
+    return join([element("circle", cx=px, cy=py, r=5, class_="ring"), name])
 
 
 def _promise(promise: Promise, scale: Scale, y: float, words: Words) -> Html:

@@ -73,7 +73,7 @@ ENGLISH: Final[dict[str, str]] = {
     "AUROC {auroc}.",
     "order.care": "Shown one good and one bad, it gives the bad one the higher score in only {n} of 100 pairs: "
     "AUROC {auroc}.",
-    "order.broken": "It hardly tells good from bad: shown one of each, it gives the bad one the higher score in "
+    "order.broken": "It may only be guessing: shown one of each, it gives the bad one the higher score in "
     "{n} of 100 pairs, and guessing gives 50. AUROC {auroc}.",
     "order.unknown": "How well the score separates good from bad was not measured.",
     "misses.by_class": "It misses {share} of the {bad}, most of all {classes}.",
@@ -182,7 +182,7 @@ ENGLISH: Final[dict[str, str]] = {
     "mistakes.label": "truly: {label}",
     "mistakes.score": "score {score}",
     "mistakes.score_of": "score {score} (limit {threshold})",
-    "mistakes.p_value": "p = {p}",
+    "mistakes.p_value": "p\u00a0=\u00a0{p}",
     # Training
     "training": "How training went",
     "training.alt": "Curves of the training: losses and accuracies over the steps",

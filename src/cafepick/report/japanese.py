@@ -70,8 +70,8 @@ JAPANESE: Final[dict[str, str]] = {
     "order.sound": "良品と不良品を1つずつ比べると、100組中{n}組で不良品のほうが高いスコアになります。AUROC {auroc}。",
     "order.care": "良品と不良品を1つずつ比べて、"
     "不良品のほうが高いスコアになるのは100組中{n}組にとどまります。AUROC {auroc}。",
-    "order.broken": "良品と不良品をほとんど見分けられていません。"
-    "1つずつ比べて不良品のスコアが高いのは100組中{n}組です。"
+    "order.broken": "当てずっぽうと変わらない可能性があります。"
+    "良品と不良品を1つずつ比べて不良品のスコアが高いのは100組中{n}組です。"
     "当てずっぽうなら50組です。AUROC {auroc}。",
     "order.unknown": "スコアが良品と不良品をどれだけ分けるかは測定していません。",
     "misses.by_class": "{bad}の{share}を見逃します。特に多いのは、{classes}です。",
@@ -181,7 +181,7 @@ JAPANESE: Final[dict[str, str]] = {
     "mistakes.label": "正解：{label}",
     "mistakes.score": "スコア {score}",
     "mistakes.score_of": "スコア {score}（しきい値 {threshold}）",
-    "mistakes.p_value": "p = {p}",
+    "mistakes.p_value": "p\u00a0=\u00a0{p}",
     # Training
     "training": "学習の経過",
     "training.alt": "学習曲線：ステップごとの損失と正解率",

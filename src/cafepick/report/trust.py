@@ -117,7 +117,9 @@ def _calibration(results: Results, words: Words) -> Check:
     if count is None:
         return Check(Grade.UNKNOWN, words("calibration.unknown"))
     few = count < ENOUGH_CALIBRATION
-    return Check(Grade.CARE if few else Grade.SOUND, words("calibration.few" if few else "calibration.some", n=count))
+    return Check(
+        Grade.CARE if few else Grade.SOUND, words("calibration.few" if few else "calibration.some", n=f"{count:,}")
+    )
 
 
 def _size(results: Results, words: Words) -> Check:
@@ -126,4 +128,4 @@ def _size(results: Results, words: Words) -> Check:
     good, bad = results.good, results.bad
     smaller = min(good, bad)
     grade = Grade.UNKNOWN if not smaller else Grade.CARE if smaller < ENOUGH_TESTED else Grade.SOUND
-    return Check(grade, words(f"size.{grade.value}", good_n=good, bad_n=bad))
+    return Check(grade, words(f"size.{grade.value}", good_n=f"{good:,}", bad_n=f"{bad:,}"))

@@ -96,7 +96,7 @@ def hundredths(share: float) -> str:
 
 def decimal(value: float) -> str:
     """Write an AUROC or the like: three decimals, and 1 only where it is 1."""
-    return "0.999+" if 0.9995 <= value < 1 else f"{value:.3f}"
+    return ">0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
 
 
 def score(value: float) -> str:

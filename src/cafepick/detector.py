@@ -30,7 +30,7 @@ METHODS: Final = ("exact",)
 """Ways to find the closest good subject."""
 
 FALSE_REJECT: Final = 0.01
-"""Share of good beans that a user accepts to lose, unless told otherwise."""
+"""Share of good subjects that a user accepts to lose, unless told otherwise."""
 
 PIXEL_QUANTILE: Final = 0.999
 """Share of a good subject's pixels that the segmentation leaves unpainted."""
@@ -127,14 +127,14 @@ class Detector:
         self,
         photo: NDArray[np.uint8],
         *,
-        false_reject: float = FALSE_REJECT,
+        false_reject: float | None = None,
         contours: Sequence[NDArray[np.float32]] | None = None,
     ) -> list[Verdict]:
         """Judge every subject of one photo.
 
         Args:
             photo: (H, W, 3) RGB, as ``cafepick.images.read_photo`` gives it.
-            false_reject: share of good subjects that may be rejected by mistake, in (0, 1).
+            false_reject: share of good subjects that may be rejected by mistake, in (0, 1); None takes ``usual_rate``.
             contours: outlines of the beans, each (n, 2) x, y in photo pixels; None finds them.
 
         Returns:
@@ -153,13 +153,13 @@ class Detector:
         scene = find_beans(photo) if contours is None else scene_from_outlines(photo, contours)
         return Prepared((height, width), scene.outlines, tuple(crop_beans(photo, scene, self.crop)))
 
-    def judge(self, photos: Sequence[Prepared], *, false_reject: float = FALSE_REJECT) -> list[list[Verdict]]:
+    def judge(self, photos: Sequence[Prepared], *, false_reject: float | None = None) -> list[list[Verdict]]:
         """Judge the subjects of many photos together, which is quicker; the verdicts are those of ``inspect``.
 
         Raises:
             CalibrationError: the model has no calibration, or too little for ``false_reject``.
         """
-        threshold = self.threshold(false_reject)
+        threshold = self.threshold(self.usual_rate() if false_reject is None else false_reject)
         crops = [crop for photo in photos for crop in photo.crops if crop is not None]
         judged = iter(self._judge_crops(crops, threshold))
         return [_with_cut_and_empty(photo, judged) for photo in photos]
@@ -167,6 +167,14 @@ class Detector:
     def score(self, images: NDArray[np.uint8], *, progress: Callable[[int, int], None] | None = None) -> Scored:
         """Search the closest good image of each crop (n, size, size, c), and score what differs."""
         return self.networks.score(images, self.search, progress=progress)
+
+    def usual_rate(self) -> float:
+        """Return the false-reject rate for users who name none: 1 %, or the lowest that the calibration can promise.
+
+        Raises:
+            CalibrationError: the model has no calibration.
+        """
+        return max(FALSE_REJECT, 1 / (len(self._calibrated()) + 1))
 
     def threshold(self, false_reject: float) -> float:
         """Return the score above which a subject is NG at this false-reject rate.

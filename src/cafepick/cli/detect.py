@@ -31,8 +31,12 @@ def detect(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
     method: Annotated[Method, typer.Option(help="exact: search the closest good subject (AnoGAN).")] = Method.exact,
     false_reject: Annotated[
-        float, typer.Option(help="Share of good subjects that may be rejected by mistake, e.g. 0.02.")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            help="Share of good subjects that may be rejected by mistake, e.g. 0.02. "
+            "[default: 0.01, or the lowest that the calibration can promise]"
+        ),
+    ] = None,
     panels: Annotated[Panels, typer.Option(help="Which subjects get a picture of their own.")] = Panels.ng,
     resume: Annotated[bool, typer.Option("--resume", help="Take up an interrupted run in --out.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -45,18 +49,23 @@ def detect(
     limit: Annotated[int | None, typer.Option(help="Judge only the first so many photos.", min=1)] = None,
 ) -> None:
     """Find what is wrong with which bean: scores.csv, overlays, panels, masks and a summary in --out."""
-    from cafepick.cli.options import digits, opened, told_failures
+    from cafepick.cli.options import digits, opened, promise_in_words, told_failures
     from cafepick.cli.progress import progress
     from cafepick.cli.stopping import stop_on_signal
     from cafepick.detector import Detector
     from cafepick.jobs.inspect import Inspection, inspect_source
 
     detector = Detector.load(model, method=method.value, device=device)
-    source_ = opened(
+    photos = opened(
         source, limit, purpose="detect", pattern=pattern, normal=digits(normal), data_dir=data_dir, outlines=outlines
     )
     job = Inspection(
-        source=source_, detector=detector, out=out, false_reject=false_reject, panels=panels.value, resume=resume
+        source=photos,
+        detector=detector,
+        out=out,
+        false_reject=detector.usual_rate() if false_reject is None else false_reject,
+        panels=panels.value,
+        resume=resume,
     )
     with progress() as report, stop_on_signal() as stopping:
         result = inspect_source(job, progress=report, stopping=stopping)
@@ -65,5 +74,6 @@ def detect(
         raise typer.Exit(130)
     counts = ", ".join(f"{name} {count}" for name, count in result.counts.items() if count)
     typer.echo(f"{result.photos} photos: {counts or 'nothing found'}")
+    typer.echo(promise_in_words(detector.promise(job.false_reject)))
     typer.echo(f"look at {out / 'overlays'}; the numbers are in {out / 'scores.csv'}")
     raise typer.Exit(told_failures(result.failures))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,16 @@ def opened(source: str, limit: int | None = None, **options: Any) -> Source:
     if found.note:
         sys.stderr.write(f"{found.note}\n")
     return found if limit is None else replace(found, items=found.items[:limit])
+
+
+def promise_in_words(promise: Mapping[str, float]) -> str:
+    """Say what a threshold promises, from ``Detector.promise``."""
+    rate, bound = (f"{100 * promise[name]:.3g}" for name in ("false_reject", "false_reject_upper_bound"))
+    subjects = promise["calibration_subjects"]
+    return (
+        f"of 100 good subjects {rate} are rejected by mistake on average, at most {bound} "
+        f"(95 % confidence; the threshold rests on {subjects} good subjects)"
+    )
 
 
 def told_failures(failures: Sequence[Failure]) -> int:

@@ -32,7 +32,7 @@ def evaluate(
     model: Annotated[Path, typer.Option("--model", "-m", help="A *.cafepick file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
     good: Annotated[
-        list[str] | None, typer.Option("--good", help="Class that counts as good. Repeatable. [default: good]")
+        list[str] | None, typer.Option("--good", help="Class that counts as good, if not good. Repeatable.")
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="CSV with image,label or image,bean,label, in place of other labels.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from cafepick.beans.crop import mask_in_crop
 from cafepick.draw import panel
 from cafepick.jobs.inspect import table_row
 from cafepick.jobs.pixels import pixel_truth
@@ -15,6 +16,8 @@ from cafepick.types import Judgement, Mistake, SubjectRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from cafepick.jobs.inspect import Photo
     from cafepick.jobs.journal import Row
@@ -52,7 +55,7 @@ class Notes:
             row = _subject(name, verdict, label)
             self.subjects.append(row)
             self.table.append([*table_row(name, verdict), label or ""])
-            self._keep_mistake(row, verdict.evidence)
+            self._keep_mistake(row, verdict.evidence, truth.mask)
         if truth.found is not None:
             self.found.append(truth.found)
         if self.side is not None:
@@ -72,7 +75,7 @@ class Notes:
             discrimination=np.array([row.discrimination for row in rows], np.float64),
         )
 
-    def _keep_mistake(self, row: SubjectRow, evidence: Evidence | None) -> None:
+    def _keep_mistake(self, row: SubjectRow, evidence: Evidence | None, mask: NDArray[np.bool_] | None) -> None:
         """Draw a wrong verdict if it is among the worst so far."""
         if row.label is None or evidence is None:
             return
@@ -80,7 +83,8 @@ class Notes:
         kept, wrong = (self.rejected, Judgement.NG) if good else (self.missed, Judgement.OK)
         badness = _highest_first if good else _lowest_first
         if row.verdict is wrong and (len(kept) < MOST_MISTAKES or badness(row) < badness(kept[-1].row)):
-            kept.append(Mistake(row, panel(evidence)))
+            truth = None if mask is None else mask_in_crop(mask, evidence.crop)
+            kept.append(Mistake(row, panel(evidence, truth)))
             kept.sort(key=lambda mistake: badness(mistake.row))
             del kept[MOST_MISTAKES:]
 

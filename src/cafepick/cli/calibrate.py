@@ -13,7 +13,7 @@ def calibrate(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="Photos of good subjects that the model was not trained on. [default: those kept aside in training]"
+            help="Photos of good subjects that the model was not trained on. (default: those kept aside in training)"
         ),
     ] = None,
     set_: Annotated[

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of photos, model and results.")] = Path("demo"),
     trays: Annotated[int, typer.Option(help="Photos of good beans to draw and learn from.", min=2)] = 20,
-    steps: Annotated[int | None, typer.Option(help="Training steps. [default: the quick recipe's]", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps. (default: the quick recipe's)", min=1)] = None,
     false_reject: Annotated[float, typer.Option(help="Share of good beans that may be rejected by mistake.")] = 0.02,
     seed: Annotated[int, typer.Option(help="Of the drawing and the training.")] = 0,
 ) -> None:

@@ -34,7 +34,7 @@ def detect(
         float | None,
         typer.Option(
             help="Share of good subjects that may be rejected by mistake, e.g. 0.02. "
-            "[default: 0.01, or the lowest that the calibration can promise]"
+            "(default: 0.01, or the lowest that the calibration can promise)"
         ),
     ] = None,
     panels: Annotated[Panels, typer.Option(help="Which subjects get a picture of their own.")] = Panels.ng,
@@ -42,7 +42,7 @@ def detect(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     pattern: Annotated[str | None, typer.Option(help="Only files whose names match, e.g. '*.jpg'.")] = None,
     normal: Annotated[str | None, typer.Option(help="mnist: digits that count as good.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. [default: data/mnist]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. (default: data/mnist)")] = None,
     outlines: Annotated[
         Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")
     ] = None,

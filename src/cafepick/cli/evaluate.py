@@ -38,8 +38,12 @@ def evaluate(
         Path | None, typer.Option(help="CSV with image,label or image,bean,label, in place of other labels.")
     ] = None,
     false_reject: Annotated[
-        float, typer.Option(help="Share of good subjects that may be rejected by mistake, e.g. 0.02.")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            help="Share of good subjects that may be rejected by mistake, e.g. 0.02. "
+            "(default: 0.01, or the lowest that the calibration can promise)"
+        ),
+    ] = None,
     outlines: Annotated[Path | None, typer.Option(help="COCO file with outlines and classes of the beans.")] = None,
     use_outlines: Annotated[
         bool, typer.Option("--use-outlines", help="Judge the annotated outlines, instead of beans that are found.")
@@ -48,7 +52,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     pattern: Annotated[str | None, typer.Option(help="Only files whose names match, e.g. '*.jpg'.")] = None,
     normal: Annotated[str | None, typer.Option(help="mnist: digits that count as good.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. [default: data/mnist]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. (default: data/mnist)")] = None,
     limit: Annotated[
         int | None, typer.Option(help="Judge only so many photos, spread evenly over the source.", min=1)
     ] = None,
@@ -68,12 +72,13 @@ def evaluate(
         source, purpose="detect", pattern=pattern, normal=digits(normal), data_dir=data_dir, outlines=outlines
     )
     curves = model.with_suffix(".run") / "curves.png"
+    detector = Detector.load(model, device=device)
     job = Evaluation(
         source=_spread(photos, limit),
-        detector=Detector.load(model, device=device),
+        detector=detector,
         out=out,
         labelling=labelling,
-        false_reject=false_reject,
+        false_reject=detector.usual_rate() if false_reject is None else false_reject,
         language=language.value,
         command=("cafepick", *sys.argv[1:]),
         training_curves=curves if curves.is_file() else None,

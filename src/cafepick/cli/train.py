@@ -35,16 +35,16 @@ def train(
         Subject | None,
         typer.Option(
             help="What is judged: each bean found, or the photo itself. "
-            "[default: beans, but whole for mnist, MVTec folders and --crop]"
+            "(default: beans, but whole for mnist, MVTec folders and --crop)"
         ),
     ] = None,
     size: Annotated[int, typer.Option(help="Side of the model's images in pixels, 28 to 128.")] = 64,
-    channels: Annotated[int | None, typer.Option(help="1 (grey) or 3 (colour). [default: 3, but 1 for mnist]")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 (grey) or 3 (colour). (default: 3, but 1 for mnist)")] = None,
     crop: Annotated[int | None, typer.Option(help="Keep this central square of each photo, in pixels (whole).")] = None,
     scale: Annotated[
         Scale | None,
         typer.Option(
-            help="fixed: one camera, size counts; relative: the median bean is the unit. [default: relative for trays]"
+            help="fixed: one camera, size counts; relative: the median bean is the unit. (default: relative for trays)"
         ),
     ] = None,
     recipe: Annotated[
@@ -56,7 +56,7 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="One setting, e.g. search.steps=500. Repeatable.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps. [default: the recipe's]")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps. (default: the recipe's)")] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Training length in passes over the data, instead of --steps.")
     ] = None,
@@ -67,17 +67,17 @@ def train(
     seed: Annotated[int, typer.Option(help="Same seed, data and machine: same model.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     run: Annotated[
-        Path | None, typer.Option(help="Run folder: checkpoints, samples, curves. [default: MODEL with .run]")
+        Path | None, typer.Option(help="Run folder: checkpoints, samples, curves. (default: MODEL with .run)")
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the training in this run folder.")] = None,
     pattern: Annotated[str | None, typer.Option(help="Only files whose names match, e.g. '*_cropped.png'.")] = None,
     normal: Annotated[str | None, typer.Option(help="mnist: digits that count as good, e.g. 8 or 0,1.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. [default: data/mnist]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. (default: data/mnist)")] = None,
     outlines: Annotated[
         Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")
     ] = None,
     samples: Annotated[
-        Path | None, typer.Option(help="Folder of the sample grids. [default: samples in the run folder]")
+        Path | None, typer.Option(help="Folder of the sample grids. (default: samples in the run folder)")
     ] = None,
     tensorboard: Annotated[bool, typer.Option(help="Also log to TensorBoard, in the run folder.")] = False,
 ) -> None:

@@ -28,11 +28,11 @@ WORKING_PIXELS: Final = 800_000
 """Beans are looked for in a photo shrunk to at most so many pixels."""
 BAND: Final = 32
 """Rows of the working image that are compared with the surface at a time."""
-LEAST_DIFFERENCE: Final = 9.0
+LEAST_DIFFERENCE: Final = 6.0
 """Colour difference from the surface (CIE76, shadows forgiven) from which a pixel may belong to a bean."""
 NOISE_FACTOR: Final = 8.0
 """In a noisy photo: so many times the typical difference of bare surface from its model."""
-NARROWEST: Final = 0.005
+NARROWEST: Final = 0.0075
 """Half the width of the narrowest bean, as a share of the photo's longer side."""
 CORE_LEVEL: Final = 0.65
 """Share of the difference typical of the beans nearby from which a pixel counts towards a bean's shape."""

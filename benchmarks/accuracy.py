@@ -1,0 +1,147 @@
+"""Train and evaluate a table of (data, recipe, seed) with the real commands; one line of JSON a run.
+
+    python benchmarks/accuracy.py usk --data ../shared/data --recipes standard anogan --seeds 0 1 2
+    python benchmarks/accuracy.py trays --data ../shared/data --recipes standard
+    python benchmarks/accuracy.py mnist --data ../shared/data --recipes quick --limit 1000
+
+``usk`` trains on ``usk/train/good`` and evaluates on ``usk/valid``. ``trays`` leaves each photo of ``healthy`` out in
+turn, trains on the others and evaluates on the photo left out and all defective ones. ``mnist`` takes each digit in
+turn as the one good class and evaluates on test digits, spread evenly over the files with ``--limit``. Runs that stand
+in the result file already are not repeated; ``--summary`` prints mean and spread of what stands there. Nothing here
+chooses anything by what it measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, pstdev
+from typing import Any
+
+from cafepick.artefact import load_artefact
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model to teach and to evaluate."""
+
+    name: str
+    train: list[str]
+    """Arguments of ``cafepick train``, source first."""
+    evaluate: list[str]
+    """Arguments of ``cafepick evaluate``, source first."""
+
+
+def usk(data: Path, limit: int | None, _scratch: Path) -> Iterator[Case]:
+    few = ["--limit", str(limit)] if limit else []
+    yield Case("usk", [str(data / "usk/train/good"), "--subject", "beans"], [str(data / "usk/valid"), *few])
+
+
+def trays(data: Path, _limit: int | None, scratch: Path) -> Iterator[Case]:
+    healthy = sorted((data / "trays/healthy").iterdir())
+    for left_out in healthy:
+        folder = scratch / left_out.stem
+        for photo in healthy:
+            place = folder / ("test/healthy" if photo == left_out else "train")
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(photo, place)
+        for kind in sorted(path for path in (data / "trays").iterdir() if path.is_dir() and path.name != "healthy"):
+            shutil.copytree(kind, folder / "test" / kind.name, dirs_exist_ok=True)
+        yield Case(f"trays/{left_out.stem}", [str(folder / "train")], [str(folder / "test"), "--good", "healthy"])
+
+
+def mnist(data: Path, limit: int | None, _scratch: Path) -> Iterator[Case]:
+    few = ["--limit", str(limit)] if limit else []
+    for digit in range(10):
+        source = ["mnist", "--normal", str(digit), "--data-dir", str(data / "mnist")]
+        yield Case(f"mnist/{digit}", [*source, "--size", "28"], [*source, *few])
+
+
+DATA = {"usk": usk, "trays": trays, "mnist": mnist}
+
+
+def cafepick(*words: str) -> float:
+    """Run a command; return its seconds."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", "cafepick.cli.app", *words], check=True)
+    return time.monotonic() - began
+
+
+def measure(case: Case, recipe: str, seed: int, extra: list[str]) -> dict[str, Any]:
+    """Teach and evaluate one model; return what came out."""
+    with tempfile.TemporaryDirectory() as name:
+        model, out = Path(name) / "model.cafepick", Path(name) / "out"
+        train = ["train", *case.train, "--model", str(model), "--recipe", recipe, "--seed", str(seed), *extra]
+        train_seconds = cafepick(*train)
+        evaluate_seconds = cafepick("evaluate", *case.evaluate, "--model", str(model), "--out", str(out))
+        metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+        header = load_artefact(model).header
+    kept = ("auroc", "average_precision", "parts", "false_reject", "promise", "miss_rate", "subjects", "finding")
+    return {
+        "case": case.name,
+        "recipe": recipe,
+        "seed": seed,
+        "extra": extra,
+        "steps": header["training"]["gan"]["steps"],
+        "search": header["search"],
+        "seconds": {"train": round(train_seconds), "evaluate": round(evaluate_seconds)},
+        **{key: metrics[key] for key in kept},
+        "classes": {name: found["auroc"] for name, found in metrics["classes"].items()},
+        "date": metrics["date"],
+        "versions": metrics["versions"],
+        "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
+    }
+
+
+def summary(results: list[dict[str, Any]]) -> str:
+    """Mean and spread over seeds of each case and recipe."""
+    lines = []
+    for case, recipe in sorted({(row["case"], row["recipe"]) for row in results}):
+        rows = [row for row in results if (row["case"], row["recipe"]) == (case, recipe)]
+        found = {"score": [row["auroc"]["value"] for row in rows]}
+        found |= {part: [row["parts"][part]["value"] for row in rows] for part in ("residual", "discrimination")}
+        numbers = "  ".join(f"{name} {mean(values):.3f} ± {pstdev(values):.3f}" for name, values in found.items())
+        lines.append(f"{case:<28} {recipe:<9} {len(rows)} seeds  {numbers}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("of", choices=DATA)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--recipes", nargs="+", default=["standard"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--limit", type=int, help="evaluate on so many photos")
+    parser.add_argument("--extra", nargs=argparse.REMAINDER, default=[], help="more arguments of cafepick train")
+    parser.add_argument("--summary", action="store_true")
+    asked = parser.parse_args()
+    path = RESULTS / f"accuracy-{asked.of}.jsonl"
+    results = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    if not asked.summary:
+        with tempfile.TemporaryDirectory() as scratch:
+            for case in DATA[asked.of](asked.data, asked.limit, Path(scratch)):
+                for recipe in asked.recipes:
+                    for seed in asked.seeds:
+                        key = (case.name, recipe, seed, asked.extra)
+                        if key in [(row["case"], row["recipe"], row["seed"], row["extra"]) for row in results]:
+                            continue
+                        results.append(measure(case, recipe, seed, asked.extra))
+                        path.parent.mkdir(exist_ok=True)
+                        with path.open("a", encoding="utf-8") as lines:
+                            lines.write(json.dumps(results[-1]) + "\n")
+    print(summary(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,6 @@ SHADOW_SHARE: Final = 0.3
 """Share of the surface's lightness L* that a shadow may take: 0.3 is about 60 % of the light."""
 NEAR: Final = 6.0
 """Colour difference within which a pixel may belong to the surface."""
-
 ROUNDS: Final = 2
 """How often the bare surface grows by what is near."""
 

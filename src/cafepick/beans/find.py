@@ -45,7 +45,7 @@ OPENING: Final = 0.25
 AREAS: Final = (0.15, 4.0)
 """Area of a bean in units of the typical one; beyond are specks and clutter."""
 MOST_CONCAVE: Final = 0.25
-"""No bean lacks more than this share of its convex hull."""
+"""No bean falls short of its convex hull by more than this share of its own area."""
 LONGEST: Final = 3.5
 """No bean is more than so many times as long as wide."""
 

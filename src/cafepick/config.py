@@ -117,6 +117,8 @@ class GanConfig:
     """Differentiable translation and cutout of real and drawn images alike (arXiv 2006.10738), colours untouched."""
     flips: bool = False
     """Mirror real images left-right at random: a bean has no side. Recipes do so for ``beans`` only."""
+    corrupted: float = 0.0
+    """Weight of good images with made-up defects, which the discriminator learns to tell from good ones; 0: none."""
     checkpoint_every: int = 500
     """Steps between checkpoints."""
 
@@ -128,6 +130,7 @@ class GanConfig:
         _check(0 <= self.beta1 < 1 and 0 <= self.beta2 < 1, f"betas must lie in [0, 1), got {self.beta1}, {self.beta2}")
         _check(0 <= self.ema < 1, f"ema must lie in [0, 1), got {self.ema}")
         _check(self.gradient_penalty >= 0, f"the gradient penalty must be 0 or more, got {self.gradient_penalty}")
+        _check(self.corrupted >= 0, f"the weight of corrupted images must be 0 or more, got {self.corrupted}")
         _check(min(self.generator_steps, self.penalty_every, self.checkpoint_every) > 0, "counts must be above 0")
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from cafepick.artefact import load_artefact, save_artefact
+from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import crop_beans, crop_whole
-from cafepick.beans.find import find_beans, scene_from_outlines
+from cafepick.beans.find import scene_of
 from cafepick.config import CropConfig, ModelConfig, SearchConfig, from_dict
 from cafepick.errors import CalibrationError, ConfigError
 from cafepick.scoring.calibrate import Calibration
@@ -46,6 +47,8 @@ class Prepared:
     """Outline of each subject; None for ``whole``."""
     crops: tuple[Crop | None, ...]
     """Crop of each subject; None for a bean that the frame cuts."""
+    conditions: Conditions | None = None
+    """Surface and bean size; None for ``whole``."""
 
 
 class Detector:
@@ -150,8 +153,9 @@ class Detector:
         height, width = photo.shape[:2]
         if self.crop.subject == "whole":
             return Prepared((height, width), (None,), (crop_whole(photo, self.crop),))
-        scene = find_beans(photo) if contours is None else scene_from_outlines(photo, contours)
-        return Prepared((height, width), scene.outlines, tuple(crop_beans(photo, scene, self.crop)))
+        scene = scene_of(photo, contours)
+        crops = tuple(crop_beans(photo, scene, self.crop))
+        return Prepared((height, width), scene.outlines, crops, conditions_of(scene))
 
     def judge(self, photos: Sequence[Prepared], *, false_reject: float | None = None) -> list[list[Verdict]]:
         """Judge the subjects of many photos together, which is quicker; the verdicts are those of ``inspect``.
@@ -193,6 +197,13 @@ class Detector:
             "threshold": calibration.threshold(false_reject),
             "calibration_subjects": len(calibration.scores),
         }
+
+    def oddities(self, photo: Prepared) -> list[str]:
+        """Say in words how a photo differs from those that set the threshold, apart from its beans' quality."""
+        known = self.facts.get("calibration", {}).get("conditions")
+        if known is None or photo.conditions is None:
+            return []
+        return Range.from_json(known).oddities(photo.conditions, size_counts=self.crop.scale == "fixed")
 
     def calibrated(self, scored: Scored, record: dict[str, Any]) -> Detector:
         """Return the detector with its thresholds set by the scores of good subjects that it was not trained on.

@@ -154,3 +154,14 @@ def test_pictures_of_photos_that_differ_in_suffix_only_do_not_meet() -> None:
         "c.jpg": "c.jpg.png",
         "c.png": "c.png.png",
     }
+
+
+def test_photos_unlike_the_good_ones_are_warned_of(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
+    from cafepick.images import write_image
+
+    write_image(tmp_path / "dim" / "tray.png", read_photo(test_photos / "tray_000.jpg") // 2)
+    ran = run("detect", tmp_path / "dim", "--model", taught, "--out", tmp_path / "out", *RATE)
+    assert ran.status == 0
+    assert "warning: the surface is much darker than in the good photos (1 of 1 photos, first tray.png)" in ran.err
+    assert "run  cafepick calibrate" in ran.err
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"]

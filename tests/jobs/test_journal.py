@@ -16,19 +16,20 @@ ROWS = [["a.jpg", 1, "OK"], ["a.jpg", 2, "NG"]]
 
 def journal_with_one_photo(path: Path) -> None:
     with Journal.start(path, RUN) as journal:
-        journal.add("a.jpg", ROWS)
+        journal.add("a.jpg", ROWS, ["the surface is much darker"])
 
 
-def test_rows_come_back(tmp_path: Path) -> None:
+def test_rows_and_notes_come_back(tmp_path: Path) -> None:
     journal_with_one_photo(tmp_path / "j")
     with Journal.resume(tmp_path / "j", RUN) as journal:
         assert journal.rows == {"a.jpg": ROWS}
+        assert journal.notes == {"a.jpg": ["the surface is much darker"]}
 
 
 def test_rows_are_on_disk_before_the_journal_closes(tmp_path: Path) -> None:
     journal = Journal.start(tmp_path / "j", RUN)
     journal.add("a.jpg", ROWS)
-    assert json.loads((tmp_path / "j").read_text().splitlines()[-1]) == {"image": "a.jpg", "rows": ROWS}
+    assert json.loads((tmp_path / "j").read_text().splitlines()[-1]) == {"image": "a.jpg", "rows": ROWS, "notes": []}
     journal.remove()
     assert not (tmp_path / "j").exists()
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cafepick.errors import CalibrationError, ConfigError
-from cafepick.scoring.calibrate import Calibration, hold_back, needed
+from cafepick.scoring.calibrate import Calibration, binomial_tail, hold_back, needed
 
 numbers = st.floats(-1e6, 1e6)
 tied = st.integers(0, 5).map(float)
@@ -224,3 +224,11 @@ def test_one_photo_cannot_be_held_back_from_itself(groups):
 def test_a_share_outside_0_to_1(share):
     with pytest.raises(ConfigError, match="the share to hold back must lie between 0 and 1"):
         hold_back([0, 1], share, 0)
+
+
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.001, 0.999))
+def test_the_binomial_tail_is_that_of_scipy(counts, chance):
+    successes, count = counts
+    assert binomial_tail(successes, count, chance) == pytest.approx(
+        stats.binom.sf(successes - 1, count, chance), abs=1e-9
+    )

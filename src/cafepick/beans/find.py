@@ -77,6 +77,11 @@ def find_beans(photo: NDArray[np.uint8]) -> Scene:
     return Scene(_in_reading_order(contours, photo.shape[:2], margin), background.colour, background.noise)
 
 
+def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] | None = None) -> Scene:
+    """Return the scene of a photo (H, W, 3): of outlines that are known, or of the beans that are found."""
+    return find_beans(photo) if contours is None else scene_from_outlines(photo, contours)
+
+
 def scene_from_outlines(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]]) -> Scene:
     """Make a scene of outlines that are known; the background is estimated from what lies outside them.
 

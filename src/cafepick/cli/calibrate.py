@@ -36,14 +36,15 @@ def calibrate(
     detector = Detector.load(model, device=device)
     search = merge_settings(Recipe(search=detector.search), set_ or []).search
     detector = detector if search == detector.search else detector.with_search(search)
-    failures = ()
+    failures, conditions = (), None
     with progress() as report:
         if source is None:
             crops, where = teach.kept_aside(model.with_suffix(".run")), teach.KEPT_ASIDE
         else:
             photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
             subjects = gather_as(photos, detector.crop, progress=report)
-            crops, where, failures = subjects.crops, str(photos.root), subjects.failures
-        teach.calibrate(detector, crops, where=where, progress=report).save(model)
+            crops, where = subjects.crops, str(photos.root)
+            failures, conditions = subjects.failures, subjects.conditions
+        teach.calibrate(detector, crops, where=where, conditions=conditions, progress=report).save(model)
     typer.echo(f"{model}: threshold set by {len(crops)} good subjects ({where})")
     raise typer.Exit(told_failures(failures))

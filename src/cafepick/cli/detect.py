@@ -74,6 +74,8 @@ def detect(
         raise typer.Exit(130)
     counts = ", ".join(f"{name} {count}" for name, count in result.counts.items() if count)
     typer.echo(f"{result.photos} photos: {counts or 'nothing found'}")
+    for warning in result.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     typer.echo(promise_in_words(detector.promise(job.false_reject)))
     typer.echo(f"look at {out / 'overlays'}; the numbers are in {out / 'scores.csv'}")
     raise typer.Exit(told_failures(result.failures))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
+from cafepick.beans.conditions import Range, conditions_of
 from cafepick.beans.crop import crop_beans, crop_whole, fit_zoom
-from cafepick.beans.find import find_beans, scene_from_outlines
+from cafepick.beans.find import scene_of
 from cafepick.errors import PhotoError, SourceError
 
 if TYPE_CHECKING:
@@ -57,13 +58,8 @@ class Subjects:
     """Photos in which no whole bean was found."""
     cut: int
     """Beans left out because the frame cuts them."""
-
-
-def scene_of(photo: NDArray[np.uint8], item: Item | None = None) -> Scene:
-    """Return the beans of a photo (H, W, 3): the annotated ones where its source has outlines, else those found."""
-    if item is not None and item.outlines is not None:
-        return scene_from_outlines(photo, item.outlines)
-    return find_beans(photo)
+    conditions: Range | None
+    """What surfaces and bean sizes the photos show; None for ``whole``."""
 
 
 def gather(source: Source, config: CropConfig, *, scale: ScaleKind | None = None, progress: Progress) -> Subjects:
@@ -107,7 +103,7 @@ def _find(source: Source, config: CropConfig, progress: Progress) -> tuple[dict[
     """Find the beans of each readable photo; a photo that is itself the subject has no scene."""
     if config.subject == "whole":
         return dict.fromkeys(source.items), []
-    return _each(source.items, lambda item: scene_of(source.read(item), item), "finding beans", progress)
+    return _each(source.items, lambda item: scene_of(source.read(item), item.outlines), "finding beans", progress)
 
 
 def _cut(
@@ -130,6 +126,7 @@ def _cut(
         failures=tuple(unread + failed),
         empty=tuple(item.name for item, images in whole.items() if not images),
         cut=sum(crop is None for found in crops.values() for crop in found),
+        conditions=Range.of([conditions_of(scene) for scene in scenes.values() if scene is not None]),
     )
 
 

@@ -18,6 +18,7 @@ from cafepick.files import write_csv, write_json
 from cafepick.images import read_mask, write_image
 from cafepick.jobs.gather import Failure, Progress
 from cafepick.jobs.journal import Journal, Row
+from cafepick.scoring.calibrate import binomial_tail
 from cafepick.types import Item, Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ SUBJECTS_AT_ONCE: Final = 256
 BYTES_AT_ONCE: Final = 200_000_000
 """Photos are judged together until they hold this many subjects or bytes."""
 
+MOST_NG: Final = 0.5
+UNLIKELY: Final = 1e-3
+"""A larger share of NG, if good subjects would hardly give it, may come from the photos rather than from the beans."""
+
 Panels = Literal["ng", "all", "none"]
 
 
@@ -78,6 +83,8 @@ class Inspected:
     failures: tuple[Failure, ...]
     finished: bool
     """False when the run was stopped before the last photo."""
+    warnings: tuple[str, ...] = ()
+    """Signs that the photos are not like those that set the threshold, and what to do about it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +119,14 @@ def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[]
             verdicts = job.detector.judge([photo.prepared for photo in batch], false_reject=job.false_reject)
             for photo, found in zip(batch, verdicts, strict=True):
                 _write_pictures(job, photo, found, pictures[photo.item.name])
-                journal.add(photo.item.name, [table_row(photo.item.name, verdict) for verdict in found])
+                rows = [table_row(photo.item.name, verdict) for verdict in found]
+                journal.add(photo.item.name, rows, job.detector.oddities(photo.prepared))
             progress("judging photos", len(journal.rows) + len(failures), len(job.source.items))
             if stopping():
                 finished = len(journal.rows) + len(failures) == len(job.source.items)
                 break
-        result = Inspected(len(journal.rows), _counts(journal), tuple(failures), finished)
+        counts = _counts(journal)
+        result = Inspected(len(journal.rows), counts, tuple(failures), finished, _warnings(job, journal, counts))
         if finished:
             _write_results(job, journal, result, time.monotonic() - began)
     return result
@@ -207,6 +216,20 @@ def _counts(journal: Journal) -> dict[str, int]:
     return {judgement.value: found[judgement.value] for judgement in Judgement}
 
 
+def _warnings(job: Inspection, journal: Journal, counts: dict[str, int]) -> tuple[str, ...]:
+    """Say what speaks against the promise of the threshold: odd photos, and more NG than good subjects would give."""
+    odd = Counter(note for notes in journal.notes.values() for note in notes)
+    first = {note: name for name, notes in reversed(journal.notes.items()) for note in notes}
+    found = [f"{note} ({count} of {len(journal.rows)} photos, first {first[note]})" for note, count in odd.items()]
+    bad, judged = counts[Judgement.NG.value], counts[Judgement.NG.value] + counts[Judgement.OK.value]
+    bound = job.detector.promise(job.false_reject)["false_reject_upper_bound"]
+    if judged and bad / judged > MOST_NG and binomial_tail(bad, judged, bound) < UNLIKELY:
+        found.append(f"{bad} of {judged} subjects are NG, far more than good ones would give")
+    if found:
+        found.append("if these subjects are good, photograph about 200 of them so and run  cafepick calibrate")
+    return tuple(found)
+
+
 def _write_results(job: Inspection, journal: Journal, result: Inspected, seconds: float) -> None:
     if not journal.rows:
         journal.remove()
@@ -223,6 +246,7 @@ def _write_results(job: Inspection, journal: Journal, result: Inspected, seconds
             "photos": result.photos,
             "verdicts": result.counts,
             "unreadable": [{"image": failure.name, "reason": failure.reason} for failure in result.failures],
+            "warnings": list(result.warnings),
             **job.detector.promise(job.false_reject),
             "seconds": round(seconds, 1),
         },

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from cafepick.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -28,6 +29,8 @@ class Journal:
     _file: TextIO
     rows: dict[str, list[Row]] = field(default_factory=dict)
     """Name of each judged photo and its rows of ``scores.csv``."""
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    """What is odd about a photo, where something is."""
 
     @classmethod
     def start(cls, path: Path, run: dict[str, Any]) -> Journal:
@@ -57,12 +60,15 @@ class Journal:
             said = "; ".join(f"{key} was {before.get(key)!r} and is {run[key]!r}" for key in changed)
             raise ConfigError(f"cannot take up the run in {path.parent}: {said}; go without --resume to begin anew")
         rows = {photo["image"]: photo["rows"] for photo in photos}
-        return cls(path, path.open("a", encoding="utf-8"), rows)
+        notes = {photo["image"]: photo["notes"] for photo in photos if photo["notes"]}
+        return cls(path, path.open("a", encoding="utf-8"), rows, notes)
 
-    def add(self, image: str, rows: list[Row]) -> None:
-        """Record the rows of one photo; on return they are on the disk."""
+    def add(self, image: str, rows: list[Row], notes: Sequence[str] = ()) -> None:
+        """Record the rows of one photo and what is odd about it; on return they are on the disk."""
         self.rows[image] = rows
-        self._append({"image": image, "rows": rows})
+        if notes:
+            self.notes[image] = list(notes)
+        self._append({"image": image, "rows": rows, "notes": list(notes)})
 
     def remove(self) -> None:
         """Delete the journal, once its rows are in ``scores.csv``."""

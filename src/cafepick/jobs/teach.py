@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cafepick.beans.conditions import Range
     from cafepick.data.sources import Source
 
 MOST_HELD_BACK: Final = 1000
@@ -142,24 +143,31 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
             facts={"training": _facts(lesson, recipe, taught, time.monotonic() - began)},
         )
         _keep_aside(lesson.run, subjects.crops[held])
-        calibrate(detector, subjects.crops[held], where=KEPT_ASIDE, progress=progress).save(lesson.model)
+        kept = subjects.crops[held]
+        ready = calibrate(detector, kept, where=KEPT_ASIDE, conditions=subjects.conditions, progress=progress)
+        ready.save(lesson.model)
     return taught
 
 
-def calibrate(detector: Detector, crops: NDArray[np.uint8], *, where: str, progress: Progress) -> Detector:
+def calibrate(
+    detector: Detector, crops: NDArray[np.uint8], *, where: str, conditions: Range | None, progress: Progress
+) -> Detector:
     """Return ``detector`` with its threshold set by good subjects that it was not trained on.
 
     Args:
         detector: calibrated before or not.
         crops: (n, size, size, c), cut as the detector's ``crop`` says.
         where: what they are, for the record in the artefact.
+        conditions: what their photos show besides; None keeps what was known before.
         progress: called while they are scored.
 
     Raises:
         CalibrationError: no subject was given, or a score is not finite.
     """
     scored = detector.score(crops, progress=lambda done, total: progress("calibrating", done, total))
-    return detector.calibrated(scored, {"source": where, "subjects": len(crops), "date": _now()})
+    before = detector.facts.get("calibration", {}).get("conditions")
+    shown = asdict(conditions) if conditions is not None else before
+    return detector.calibrated(scored, {"source": where, "subjects": len(crops), "conditions": shown, "date": _now()})
 
 
 def kept_aside(run: Path) -> NDArray[np.uint8]:

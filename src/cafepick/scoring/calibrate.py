@@ -115,6 +115,11 @@ def needed(false_reject: float) -> int:
     return count - 1 if 1 / count <= false_reject else count
 
 
+def binomial_tail(successes: int, count: int, chance: float) -> float:
+    """Return the probability of at least ``successes`` in ``count`` independent trials, each of chance ``chance``."""
+    return 1 - _fewer(successes, count, chance)
+
+
 def hold_back(groups: ArrayLike, share: float, seed: int) -> NDArray[np.bool_]:
     """Choose the subjects to keep out of training, for calibration: whole photos at random.
 
@@ -167,14 +172,21 @@ def _beta_quantile(rank: int, count: int, confidence: float) -> float:
     Its distribution function at x is the chance of at least k successes in n trials of chance x (DLMF 8.17.5), so the
     quantile is the x at which fewer than k successes have the chance ``1 - confidence``.
     """
-    successes = np.arange(rank)  # 0 .. k - 1
-    ratios = (count - successes[1:] + 1) / successes[1:]
-    log_choices = np.concatenate([[0.0], np.cumsum(np.log(ratios))])  # log C(n, j)
     low, high = 0.0, 1.0
     while low < (middle := (low + high) / 2) < high:
-        log_terms = log_choices + successes * math.log(middle) + (count - successes) * math.log1p(-middle)
-        if np.exp(log_terms).sum() > 1 - confidence:
+        if _fewer(rank, count, middle) > 1 - confidence:
             low = middle
         else:
             high = middle
     return high
+
+
+def _fewer(rank: int, count: int, chance: float) -> float:
+    """Return the probability of fewer than ``rank`` successes in ``count`` trials of ``chance`` in (0, 1)."""
+    if rank == 0:
+        return 0.0
+    successes = np.arange(rank)  # 0 .. k - 1
+    ratios = (count - successes[1:] + 1) / successes[1:]
+    log_choices = np.concatenate([[0.0], np.cumsum(np.log(ratios))])  # log C(n, j)
+    log_terms = log_choices + successes * math.log(chance) + (count - successes) * math.log1p(-chance)
+    return float(np.exp(log_terms).sum())

@@ -16,6 +16,7 @@ from cafepick.errors import TrainingError
 from cafepick.models.build import build_discriminator, build_generator
 from cafepick.training.augment import augment, mirror
 from cafepick.training.batches import Batches, random_of_step
+from cafepick.training.corrupt import corrupt
 from cafepick.training.losses import LOSSES, Images, Logits, Scalar, gradient_penalty
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class StepRecord:
     step: int
     """Counts from 1."""
     d_loss: float
-    """Loss of the discriminator, without penalties."""
+    """Loss of the discriminator on real and drawn images, without penalties."""
     g_loss: float
     """Loss of the generator in the step's last update."""
     real_accuracy: float
@@ -111,18 +112,20 @@ def update_discriminator(
     R1 and R2 are taken once in a while, with their weight multiplied accordingly (lazy regularisation: Karras et al.,
     arXiv 1912.04958, appendix B).
     """
-    with torch.no_grad():
-        drawn = draw(gan.generator, len(real), fabric, random)
+    shown = [real, draw(gan.generator, len(real), fabric, random).detach()]
+    if config.corrupted > 0:
+        shown.append(corrupt(real, random))
     if config.augment:
-        real, drawn = augment(real, random), augment(drawn, random)
+        shown = [augment(images, random) for images in shown]
     with fabric.autocast():
-        real_logits, drawn_logits = gan.discriminator(real).float(), gan.discriminator(drawn).float()
-        loss = LOSSES[config.loss].discriminator(real_logits, drawn_logits)
-        penalty = torch.zeros_like(loss)
+        real_logits, drawn_logits, *corrupted_logits = [gan.discriminator(images).float() for images in shown]
+        loss = total = LOSSES[config.loss].discriminator(real_logits, drawn_logits)
+        for logits in corrupted_logits:
+            total = total + config.corrupted * LOSSES[config.loss].discriminator(real_logits, logits)
         if penalise:
-            penalty = gradient_penalty(gan.discriminator, real) + gradient_penalty(gan.discriminator, drawn)
-    weight = config.gradient_penalty * config.penalty_every
-    _descend(loss + weight * penalty, gan.discriminator, gan.discriminator_optimiser, fabric)
+            weight = config.gradient_penalty * config.penalty_every
+            total = total + weight * sum(gradient_penalty(gan.discriminator, images) for images in shown[:2])
+    _descend(total, gan.discriminator, gan.discriminator_optimiser, fabric)
     return loss.detach(), real_logits.detach(), drawn_logits.detach()
 
 

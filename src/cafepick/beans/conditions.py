@@ -1,0 +1,107 @@
+"""What a photo shows besides the quality of its beans: surface, light, and how large the beans are.
+
+A promise holds for photos taken like those that set the threshold. What can be seen of "like" is compared here, so that
+a changed lamp, table or distance is noticed before its beans are blamed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+
+from cafepick.beans.pose import pose_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cafepick.types import Scene
+
+LIGHTNESS_MARGIN: Final = 15.0
+COLOUR_MARGIN: Final = 8.0
+"""How far, in CIE Lab, a surface may lie outside what the good photos showed."""
+LENGTH_MARGIN: Final = 1.25
+"""Factor by which the median bean may be longer or shorter, in photo pixels, where size counts."""
+DETAIL_MARGIN: Final = 2.0
+"""Factor by which it may be shorter where only relative size counts: below, the photo lacks detail."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Of one photo."""
+
+    surface: tuple[float, float, float]
+    """Median colour of the empty surface, CIE Lab: lightness 0..100, green-red, blue-yellow."""
+    length: float
+    """Median length of the beans that the frame left whole, photo pixels; 0 if there is none."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """What the good photos showed: the lowest and the highest of each."""
+
+    surface_low: tuple[float, float, float]
+    surface_high: tuple[float, float, float]
+    length_low: float
+    length_high: float
+
+    @classmethod
+    def of(cls, photos: Sequence[Conditions]) -> Range | None:
+        """Return the range of the photos that show beans; None if there is none."""
+        shown = [photo for photo in photos if photo.length > 0]
+        if not shown:
+            return None
+        surfaces = np.array([photo.surface for photo in shown])
+        lengths = [photo.length for photo in shown]
+        low, high = (tuple(map(float, edge)) for edge in (surfaces.min(axis=0), surfaces.max(axis=0)))
+        return cls(low, high, min(lengths), max(lengths))  # type: ignore[arg-type]
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Range:
+        """Read what ``dataclasses.asdict`` made, after a way through JSON."""
+        low, high = (tuple(values[name]) for name in ("surface_low", "surface_high"))
+        return cls(low, high, values["length_low"], values["length_high"])
+
+    def oddities(self, photo: Conditions, *, size_counts: bool) -> list[str]:
+        """Say in words how a photo differs from the good ones, and what to do; nothing if it does not.
+
+        Args:
+            photo: the photo.
+            size_counts: whether the crops keep absolute size (``--scale fixed``).
+        """
+        margins = (LIGHTNESS_MARGIN, COLOUR_MARGIN, COLOUR_MARGIN)
+        outside = [
+            max(low - value, value - high) > margin
+            for value, low, high, margin in zip(
+                photo.surface, self.surface_low, self.surface_high, margins, strict=True
+            )
+        ]
+        found = []
+        if outside[0]:
+            darker = photo.surface[0] < self.surface_low[0]
+            found.append(f"the surface is much {'darker' if darker else 'lighter'} than in the good photos")
+        if any(outside[1:]):
+            found.append("the surface has another colour than in the good photos")
+        if photo.length > 0:
+            found += self._oddity_of_size(photo.length, size_counts)
+        return found
+
+    def _oddity_of_size(self, length: float, size_counts: bool) -> list[str]:
+        known = f"{self.length_low:.0f} to {self.length_high:.0f}"
+        seen = f"the beans are {length:.0f} pixels long, in the good photos {known}"
+        margin = LENGTH_MARGIN if size_counts else DETAIL_MARGIN
+        if length * margin < self.length_low:
+            return [f"{seen}: go nearer"]
+        if size_counts and length > self.length_high * margin:
+            return [f"{seen}: go farther away"]
+        return []
+
+
+def conditions_of(scene: Scene) -> Conditions:
+    """Return surface and bean size of a photo."""
+    lab = cv2.cvtColor(np.clip(scene.background / 255, 0, 1).astype(np.float32), cv2.COLOR_RGB2LAB)
+    lightness, green_red, blue_yellow = (float(np.median(lab[..., axis])) for axis in range(3))
+    lengths = [pose_of(outline.contour).length for outline in scene.outlines if not outline.cut]
+    return Conditions((lightness, green_red, blue_yellow), float(np.median(lengths)) if lengths else 0.0)

@@ -118,6 +118,7 @@ def test_info_tells_what_the_file_holds(run: Run, taught: Path, tmp_path: Path) 
         (("--crop", "64", "--subject", "beans"), "--subject whole"),
         (("--config", "nowhere.toml"), "cannot read the config file"),
         (("--hold-back", "1.5"), "must lie between 0 and 1"),
+        (("--set", "model.size=32"), "set them with --size and --channels"),
     ],
 )
 def test_unusable_settings_are_refused(

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from cafepick.config import CropConfig, Recipe, ScaleKind, SubjectKind
 from cafepick.detector import Detector
-from cafepick.errors import CalibrationError
+from cafepick.errors import CalibrationError, ConfigError
 from cafepick.files import replacing
 from cafepick.jobs.gather import Failure, Progress, gather
 from cafepick.jobs.runlog import RunLog
@@ -68,6 +68,14 @@ class Lesson:
     samples: Path | None = None
     """Folder of the sample grids; None: ``samples`` in the run folder."""
     tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        model, crop = self.recipe.model, self.crop
+        if (model.size, model.channels) != (crop.size, crop.channels):
+            raise ConfigError(
+                f"the model's images must be those of the crops, {crop.size} pixels and {crop.channels} channels, got "
+                f"{model.size} and {model.channels}: set them with --size and --channels, not in the recipe"
+            )
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def test_configs_do_not_change() -> None:
         (GanConfig, {"loss": "wasserstein"}, "loss must be bce or relativistic, got 'wasserstein'"),
         (GanConfig, {"ema": 1.0}, r"ema must lie in \[0, 1\), got 1.0"),
         (GanConfig, {"gradient_penalty": -1.0}, "the gradient penalty must be 0 or more, got -1.0"),
+        (GanConfig, {"corrupted": -0.5}, "the weight of corrupted images must be 0 or more, got -0.5"),
         (GanConfig, {"penalty_every": 0}, "counts must be above 0"),
         (SearchConfig, {"weight": 1.5}, r"lambda must lie in \[0, 1\], got 1.5"),
         (SearchConfig, {"steps": 0}, "search steps must be above 0, got 0"),

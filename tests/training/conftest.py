@@ -1,11 +1,10 @@
-"""While these tests run, beartype checks every shape that losses, augmentation and batches promise."""
+"""While these tests run, beartype checks every shape that losses, augmentation, corruption and batches promise."""
 
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(
-    ["cafepick.training.losses", "cafepick.training.augment", "cafepick.training.batches"], "beartype.beartype"
-)
+CHECKED = ["losses", "augment", "corrupt", "batches"]
+install_import_hook([f"cafepick.training.{module}" for module in CHECKED], "beartype.beartype")
 
 
 @pytest.fixture(autouse=True)

@@ -42,7 +42,10 @@ def weights(gan: Gan) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in (*gan.generator.parameters(), *gan.discriminator.parameters())])
 
 
-@pytest.mark.parametrize(("model", "config"), [(DCGAN, BCE), (PLAIN, FULL), (DCGAN, replace(BCE, ema=0.5))])
+@pytest.mark.parametrize(
+    ("model", "config"),
+    [(DCGAN, BCE), (PLAIN, FULL), (PLAIN, replace(FULL, corrupted=0.5)), (DCGAN, replace(BCE, ema=0.5))],
+)
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(model: ModelConfig, config: GanConfig) -> None:
     first, _ = run(model, config)
     torch.rand(7)  # the global random state does not matter
@@ -80,6 +83,12 @@ def test_more_generator_steps_move_the_generator_further_and_leave_the_discrimin
     twice, _ = run(DCGAN, replace(BCE, steps=1, generator_steps=2))
     assert not torch.equal(once.generator.project.weight, twice.generator.project.weight)
     assert torch.equal(once.discriminator.logit.weight, twice.discriminator.logit.weight)
+
+
+def test_corrupted_images_teach_the_discriminator_from_the_first_step_on() -> None:
+    without, _ = run(PLAIN, replace(FULL, steps=1, augment=False))
+    weighed, _ = run(PLAIN, replace(FULL, steps=1, augment=False, corrupted=0.5))
+    assert not torch.equal(without.discriminator.logit.weight, weighed.discriminator.logit.weight)
 
 
 def test_the_penalty_is_taken_only_every_so_many_steps() -> None:

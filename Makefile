@@ -18,7 +18,7 @@ demo: setup
 	$(BIN)/cafepick demo --out demo
 
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
 check: setup
 	$(BIN)/ruff check .

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
 
-from cafepick.beans.crop import crop_beans, fit_zoom
-from cafepick.beans.find import find_beans
-from cafepick.config import CropConfig, ModelConfig, SearchConfig
-from cafepick.data.demo import DrawnTray, draw_tray
+# What signatures promise of shapes is checked while tests run; this comes before the modules are imported.
+CHECKED = ["cafepick.models", *(f"cafepick.training.{name}" for name in ("losses", "augment", "corrupt", "batches"))]
+install_import_hook(CHECKED, "beartype.beartype")
+
+from cafepick.beans.crop import crop_beans, fit_zoom  # noqa: E402
+from cafepick.beans.find import find_beans  # noqa: E402
+from cafepick.config import CropConfig, ModelConfig, SearchConfig  # noqa: E402
+from cafepick.data.demo import DrawnTray, draw_tray  # noqa: E402
 
 if TYPE_CHECKING:
     from cafepick.detector import Detector

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cafepick.cli.options import Device, Outlines, Pattern, Set, opened, told_failures
+
 
 def calibrate(
     model: Annotated[Path, typer.Option("--model", "-m", help="The *.cafepick file to calibrate; it is replaced.")],
@@ -16,17 +18,12 @@ def calibrate(
             help="Photos of good subjects that the model was not trained on. (default: those kept aside in training)"
         ),
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of the search, e.g. search.steps=500. Repeatable.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    pattern: Annotated[str | None, typer.Option(help="Only files whose names match.")] = None,
-    outlines: Annotated[
-        Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")
-    ] = None,
+    set_: Set = None,
+    device: Device = "auto",
+    pattern: Pattern = None,
+    outlines: Outlines = None,
 ) -> None:
     """Set the threshold from good subjects: under new light, for a new lot, or after a change of the search."""
-    from cafepick.cli.options import opened, told_failures
     from cafepick.cli.progress import progress
     from cafepick.config import Recipe, merge_settings
     from cafepick.detector import Detector

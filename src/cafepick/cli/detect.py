@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cafepick.cli.options import (
+    DataDir,
+    Device,
+    FalseReject,
+    ModelIn,
+    Normal,
+    Out,
+    Outlines,
+    Pattern,
+    digits,
+    opened,
+    promise_in_words,
+    told_failures,
+)
 
 
 class Method(str, Enum):
@@ -27,29 +41,20 @@ def detect(
     source: Annotated[
         str, typer.Argument(help="Photos to judge: a file, a folder, a quoted glob, a COCO file or 'mnist'.")
     ],
-    model: Annotated[Path, typer.Option("--model", "-m", help="A *.cafepick file.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
+    model: ModelIn,
+    out: Out,
     method: Annotated[Method, typer.Option(help="exact: search the closest good subject (AnoGAN).")] = Method.exact,
-    false_reject: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of good subjects that may be rejected by mistake, e.g. 0.02. "
-            "(default: 0.01, or the lowest that the calibration can promise)"
-        ),
-    ] = None,
+    false_reject: FalseReject = None,
     panels: Annotated[Panels, typer.Option(help="Which subjects get a picture of their own.")] = Panels.ng,
     resume: Annotated[bool, typer.Option("--resume", help="Take up an interrupted run in --out.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    pattern: Annotated[str | None, typer.Option(help="Only files whose names match, e.g. '*.jpg'.")] = None,
-    normal: Annotated[str | None, typer.Option(help="mnist: digits that count as good.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. (default: data/mnist)")] = None,
-    outlines: Annotated[
-        Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")
-    ] = None,
+    device: Device = "auto",
+    pattern: Pattern = None,
+    normal: Normal = None,
+    data_dir: DataDir = None,
+    outlines: Outlines = None,
     limit: Annotated[int | None, typer.Option(help="Judge only the first so many photos.", min=1)] = None,
 ) -> None:
     """Find what is wrong with which bean: scores.csv, overlays, panels, masks and a summary in --out."""
-    from cafepick.cli.options import digits, opened, promise_in_words, told_failures
     from cafepick.cli.progress import progress
     from cafepick.cli.stopping import stop_on_signal
     from cafepick.detector import Detector

@@ -9,6 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cafepick.cli.options import (
+    DataDir,
+    Device,
+    FalseReject,
+    ModelIn,
+    Normal,
+    Out,
+    Outlines,
+    Pattern,
+    digits,
+    opened,
+    told_failures,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -29,36 +43,29 @@ def evaluate(
             help="Labelled photos: folders named good and by defect, an MVTec folder, a COCO file or 'mnist'."
         ),
     ],
-    model: Annotated[Path, typer.Option("--model", "-m", help="A *.cafepick file.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
+    model: ModelIn,
+    out: Out,
     good: Annotated[
         list[str] | None, typer.Option("--good", help="Class that counts as good, if not good. Repeatable.")
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="CSV with image,label or image,bean,label, in place of other labels.")
     ] = None,
-    false_reject: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of good subjects that may be rejected by mistake, e.g. 0.02. "
-            "(default: 0.01, or the lowest that the calibration can promise)"
-        ),
-    ] = None,
-    outlines: Annotated[Path | None, typer.Option(help="COCO file with outlines and classes of the beans.")] = None,
+    false_reject: FalseReject = None,
+    outlines: Outlines = None,
     use_outlines: Annotated[
         bool, typer.Option("--use-outlines", help="Judge the annotated outlines, instead of beans that are found.")
     ] = False,
     language: Annotated[Language, typer.Option(help="Of report.html: en or ja.")] = Language.en,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    pattern: Annotated[str | None, typer.Option(help="Only files whose names match, e.g. '*.jpg'.")] = None,
-    normal: Annotated[str | None, typer.Option(help="mnist: digits that count as good.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. (default: data/mnist)")] = None,
+    device: Device = "auto",
+    pattern: Pattern = None,
+    normal: Normal = None,
+    data_dir: DataDir = None,
     limit: Annotated[
         int | None, typer.Option(help="Judge only so many photos, spread evenly over the source.", min=1)
     ] = None,
 ) -> None:
     """Measure how well a model tells good from bad: metrics.json, scores.csv and report.html in --out."""
-    from cafepick.cli.options import digits, opened, told_failures
     from cafepick.cli.progress import progress
     from cafepick.data.labels import read_labels
     from cafepick.detector import Detector

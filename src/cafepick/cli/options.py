@@ -5,13 +5,35 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from cafepick.errors import ConfigError
 
 if TYPE_CHECKING:
     from cafepick.data.sources import Source
     from cafepick.jobs.gather import Failure
+
+ModelIn = Annotated[Path, typer.Option("--model", "-m", help="A *.cafepick file.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")]
+FalseReject = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of good subjects that may be rejected by mistake, e.g. 0.02. "
+        "(default: 0.01, or the lowest that the calibration can promise)"
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Pattern = Annotated[str | None, typer.Option(help="Only files whose names match, e.g. '*_cropped.png'.")]
+Normal = Annotated[str | None, typer.Option(help="mnist: digits that count as good, e.g. 8 or 0,1.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the mnist files. (default: data/mnist)")]
+Outlines = Annotated[Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="One setting of the recipe, e.g. search.steps=500. Repeatable.")
+]
+"""Options that several commands take."""
 
 SOME_PHOTOS_FAILED = 3
 """Exit status when the work was done, but some photos could not be read."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cafepick.cli.options import DataDir, Device, Normal, Outlines, Pattern, Set, digits, opened, told_failures
+
 if TYPE_CHECKING:
     from cafepick.jobs.teach import Lesson, Taught
 
@@ -53,9 +55,7 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="TOML file laid over the recipe: [model], [gan], [search].")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting, e.g. search.steps=500. Repeatable.")
-    ] = None,
+    set_: Set = None,
     steps: Annotated[int | None, typer.Option(help="Training steps. (default: the recipe's)")] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Training length in passes over the data, instead of --steps.")
@@ -65,24 +65,21 @@ def train(
         float, typer.Option(help="Share of the photos kept out of training, to set the threshold.")
     ] = 0.15,
     seed: Annotated[int, typer.Option(help="Same seed, data and machine: same model.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     run: Annotated[
         Path | None, typer.Option(help="Run folder: checkpoints, samples, curves. (default: MODEL with .run)")
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the training in this run folder.")] = None,
-    pattern: Annotated[str | None, typer.Option(help="Only files whose names match, e.g. '*_cropped.png'.")] = None,
-    normal: Annotated[str | None, typer.Option(help="mnist: digits that count as good, e.g. 8 or 0,1.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the mnist files. (default: data/mnist)")] = None,
-    outlines: Annotated[
-        Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")
-    ] = None,
+    pattern: Pattern = None,
+    normal: Normal = None,
+    data_dir: DataDir = None,
+    outlines: Outlines = None,
     samples: Annotated[
         Path | None, typer.Option(help="Folder of the sample grids. (default: samples in the run folder)")
     ] = None,
     tensorboard: Annotated[bool, typer.Option(help="Also log to TensorBoard, in the run folder.")] = False,
 ) -> None:
     """Teach a model from photographs of good subjects only."""
-    from cafepick.cli.options import digits, opened, told_failures
     from cafepick.cli.progress import progress
     from cafepick.cli.stopping import stop_on_signal
     from cafepick.config import merge_settings, merge_toml, named_recipe

@@ -101,3 +101,11 @@ def test_a_row_of_another_length_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match=r"a row of scores\.csv needs 2 fields, got 1"):
         write_csv(tmp_path / "scores.csv", ["image", "score"], [["a.jpg"]])
     assert names_in(tmp_path) == []
+
+
+def test_names_that_are_not_utf_8_can_be_written(tmp_path: Path):
+    name = b"\x83R.jpg".decode("utf-8", "surrogateescape")
+    write_csv(tmp_path / "a.csv", ["image"], [[name]])
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "image\n\\udc83R.jpg\n"
+    write_json(tmp_path / "a.json", [name])
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [name]

@@ -47,11 +47,13 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     r"""Write ``text`` as UTF-8 with ``\n`` line ends, whole or not at all.
 
+    File names need not be text on Linux: bytes of a name that are not UTF-8 are written like ``\udc83``.
+
     Raises:
         OutputError: the file cannot be written.
     """
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: Path, content: object) -> None:
@@ -68,6 +70,8 @@ def write_json(path: Path, content: object) -> None:
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table as CSV (comma, UTF-8, quotes where needed), whole or not at all; None becomes an empty field.
 
+    Names that are not UTF-8 are written as in ``write_text``.
+
     Args:
         path: the file.
         header: names of the columns.
@@ -77,7 +81,10 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
         OutputError: the file cannot be written.
         ValueError: a row has another length than ``header``.
     """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         for row in rows:

@@ -6,14 +6,14 @@ import csv
 import json
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 from cli_commands import Run
 
 from cafepick.data.demo import DemoData
-from cafepick.images import read_photo
+from cafepick.images import read_photo, write_image
 from cafepick.jobs.inspect import COLUMNS, picture_names
 
 RATE = ("--false-reject", "0.05")
@@ -82,8 +82,6 @@ def test_nothing_readable_is_an_error(run: Run, taught: Path, tmp_path: Path) ->
 
 
 def test_an_empty_photo_is_said_to_be_empty(run: Run, taught: Path, tmp_path: Path) -> None:
-    from cafepick.images import write_image
-
     write_image(tmp_path / "paper.png", np.full((200, 300, 3), 235, np.uint8))
     assert run("detect", tmp_path / "paper.png", "--model", taught, "--out", tmp_path / "out", *RATE).status == 0
     (row,) = rows_of(tmp_path / "out")
@@ -156,9 +154,42 @@ def test_pictures_of_photos_that_differ_in_suffix_only_do_not_meet() -> None:
     }
 
 
-def test_photos_unlike_the_good_ones_are_warned_of(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
-    from cafepick.images import write_image
+@pytest.mark.parametrize("name", ["../img/a.png", "/data/a.png", "//host/a.png", "C:/data/a.png", "b/../../a.png", ""])
+def test_no_picture_lies_outside_the_folder_of_results(name: str) -> None:
+    (picture,) = picture_names([name]).values()
+    assert PurePosixPath(picture).suffix == ".png"
+    assert not {"..", "/", "//", "C:"} & set(PurePosixPath(picture).parts)
 
+
+def test_a_coco_file_with_photos_elsewhere_leaves_them_alone(
+    run: Run, taught: Path, photos: DemoData, tmp_path: Path
+) -> None:
+    before = tmp_path / "img" / "tray.png"
+    write_image(before, read_photo(photos.test[0])[:300])
+    pixels = before.read_bytes()
+    coco = {"images": [{"id": 1, "file_name": str(before)}], "annotations": [], "categories": []}
+    (tmp_path / "coco.json").write_text(json.dumps(coco), encoding="utf-8")
+    ran = run("detect", tmp_path / "coco.json", "--model", taught, "--out", tmp_path / "out", *RATE)
+    assert ran.status == 0, ran.err
+    assert before.read_bytes() == pixels
+    assert len(list((tmp_path / "out" / "overlays").rglob("tray.png"))) == 1
+
+
+def test_names_that_are_no_text_are_written_all_the_same(
+    run: Run, taught: Path, test_photos: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    try:
+        shutil.copy(test_photos / "tray_000.jpg", os.fsencode(source) + b"/\x93\xa4.jpg")  # Shift JIS
+    except (OSError, TypeError):
+        pytest.skip("file names are text here")
+    ran = run("detect", source, "--model", taught, "--out", tmp_path / "out", *RATE)
+    assert ran.status == 0, ran.err
+    assert {row["image"] for row in rows_of(tmp_path / "out")} == {r"\udc93\udca4.jpg"}
+
+
+def test_photos_unlike_the_good_ones_are_warned_of(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
     write_image(tmp_path / "dim" / "tray.png", read_photo(test_photos / "tray_000.jpg") // 2)
     ran = run("detect", tmp_path / "dim", "--model", taught, "--out", tmp_path / "out", *RATE)
     assert ran.status == 0

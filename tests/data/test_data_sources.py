@@ -109,6 +109,23 @@ def test_results_of_an_earlier_run_are_not_looked_at_again(tmp_path: Path):
     assert names(open_source(tmp_path)) == ["a.png"]
 
 
+def test_results_beside_the_photos_are_not_looked_at_again(tmp_path: Path):
+    photos(tmp_path, "a.png", "overlays/a.png", "masks/a.png", "panels/a/001.png")
+    for name in ("scores.csv", "summary.json"):
+        (tmp_path / name).touch()
+    assert names(open_source(tmp_path)) == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "left", [("scores.partial.jsonl",), ("checkpoint.safetensors", "log.csv")], ids=["detect", "train"]
+)
+def test_what_an_unfinished_run_drew_is_no_photo(tmp_path: Path, left: tuple[str, ...]):
+    photos(tmp_path, "a.png", "run/overlays/a.png", "run/samples/step_000005.png")
+    for name in left:
+        (tmp_path / "run" / name).touch()
+    assert names(open_source(tmp_path)) == ["a.png"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [("*_cropped.png", ["a_cropped.png", "sub/b_cropped.png"]), ("*.JPG", ["c.jpg"]), ("?.*", ["a.png", "c.jpg"])],

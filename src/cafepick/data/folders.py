@@ -26,8 +26,15 @@ SIDE_SUFFIXES: Final = frozenset(
 
 SIDE_NAMES: Final = frozenset({"readme", "license", "licence", "makefile", "changelog", "thumbs.db", "desktop.ini"})
 
-RESULT_FILES: Final = ("scores.csv", "summary.json")
-"""A folder that holds both is the result of an earlier ``detect``: its pictures are not photos to look at again."""
+RESULT_FILES: Final = (
+    {"scores.csv", "summary.json"},
+    {"scores.partial.jsonl"},
+    {"checkpoint.safetensors", "log.csv"},
+)
+"""A folder that holds all of one set is the result of ``detect``, the unfinished one, or a run folder of ``train``: its
+pictures are not photos to look at again."""
+RESULT_FOLDERS: Final = frozenset({"overlays", "panels", "masks"})
+"""Of ``detect``, where it was told to write into the folder of the photos itself."""
 
 
 def natural_key(name: str) -> list[tuple[list[int | str], str]]:
@@ -54,7 +61,7 @@ def matches_pattern(path: Path, pattern: str | None) -> bool:
 def walk(root: Path) -> Iterator[Path]:
     """Yield every file below ``root``, at any depth.
 
-    Hidden folders and results of earlier runs are skipped. Links are followed, but no folder is entered twice, so that
+    Hidden folders and what earlier runs of cafepick left are skipped. Links are followed, but no folder is entered twice, so that
     links in a circle end.
 
     Raises:
@@ -105,10 +112,15 @@ def _words_and_numbers(text: str) -> list[int | str]:
 
 def _enter(folder: Path, entered: set[Path]) -> bool:
     target = folder.resolve()
-    if folder.name.startswith(".") or target in entered or all((folder / name).exists() for name in RESULT_FILES):
+    result = _is_result(folder) or (folder.name in RESULT_FOLDERS and _is_result(folder.parent))
+    if folder.name.startswith(".") or target in entered or result:
         return False
     entered.add(target)
     return True
+
+
+def _is_result(folder: Path) -> bool:
+    return any(all((folder / name).exists() for name in names) for names in RESULT_FILES)
 
 
 def _refuse(error: OSError) -> None:

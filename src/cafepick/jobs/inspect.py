@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -56,6 +57,9 @@ UNLIKELY: Final = 1e-3
 """A larger share of NG, if good subjects would hardly give it, may come from the photos rather than from the beans."""
 
 Panels = Literal["ng", "all", "none"]
+
+_UPWARDS: Final = re.compile(r"/+|\.\.|[A-Za-z]:")
+"""A step of a photo's name that leads out of the folder of results: a root, the folder above, a drive."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -133,10 +137,23 @@ def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[]
 
 
 def picture_names(names: Sequence[str]) -> dict[str, str]:
-    """Give each photo the name of its pictures: with ``.png`` for its own suffix, or behind it where two would meet."""
-    short = {name: str(PurePosixPath(name).with_suffix(".png")) for name in names}
-    taken = Counter(short.values())
-    return {name: picture if taken[picture] == 1 else f"{name}.png" for name, picture in short.items()}
+    """Give each photo the name of its pictures: with ``.png`` for its own suffix, or behind it where two would meet.
+
+    A COCO file may name photos elsewhere, like ``../img/a.png`` or ``/home/me/a.png``; their pictures stay inside the
+    folder of results, and so never replace a photo.
+    """
+    inside = {name: _inside(name) for name in names}
+    taken = Counter(path.with_suffix(".png") for path in inside.values())
+    return {
+        name: str(path.with_suffix(".png")) if taken[path.with_suffix(".png")] == 1 else f"{path}.png"
+        for name, path in inside.items()
+    }
+
+
+def _inside(name: str) -> PurePosixPath:
+    """Return a relative path that leads nowhere up: roots, drives and ``..`` become plain folders."""
+    steps = [f"__{step.strip('/.:')}" if _UPWARDS.fullmatch(step) else step for step in PurePosixPath(name).parts]
+    return PurePosixPath(*(steps or ["__"]))
 
 
 def _identity(job: Inspection) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of photos, model and results.")] = Path("demo"),
     trays: Annotated[int, typer.Option(help="Photos of good beans to draw and learn from.", min=2)] = 20,
     steps: Annotated[int | None, typer.Option(help="Training steps. (default: the quick recipe's)", min=1)] = None,
-    false_reject: Annotated[float, typer.Option(help="Share of good beans that may be rejected by mistake.")] = 0.02,
+    false_reject: Annotated[float, typer.Option(help="Share of good beans that may be rejected by mistake.")] = 0.05,
     seed: Annotated[int, typer.Option(help="Of the drawing and the training.")] = 0,
 ) -> None:
     """Draw trays of coffee, learn the good beans, find the bad ones, and compare with the truth."""
@@ -37,7 +37,7 @@ def demo(
     typer.echo(summary(metrics))
     typer.echo("\nopen these:")
     for what, path in (
-        ("a checked tray", out / "results" / "overlays" / "mixed" / f"{drawn.test[0].stem}.png"),
+        ("a checked tray", out / "results" / "overlays" / drawn.test[0].relative_to(drawn.folder).with_suffix(".png")),
         ("the beans one by one", out / "results" / "panels"),
         ("how far to trust the model", out / "results" / "report.html"),
         ("the generator as it learnt", model.with_suffix(".run") / "samples"),

@@ -33,7 +33,7 @@ METHODS: Final = ("exact",)
 FALSE_REJECT: Final = 0.01
 """Share of good subjects that a user accepts to lose, unless told otherwise."""
 
-PIXEL_QUANTILE: Final = 0.999
+PIXEL_QUANTILE: Final = 0.99
 """Share of a good subject's pixels that the segmentation leaves unpainted."""
 
 

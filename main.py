@@ -6,6 +6,10 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import Final
+
+SOME_PHOTOS_FAILED: Final = 3
+"""Exit status of a ``cafepick`` command that did its work, except for photos that could not be read."""
 
 
 def truth(text: str) -> bool:
@@ -116,14 +120,17 @@ def main() -> None:
     check(flags, flag_parser)
     from cafepick.cli.app import main as cafepick  # noqa: PLC0415 - so that --help is quick
 
+    status = 0
     for command in commands(flags):
         print(f"$ {shlex.join(['cafepick', *command])}", flush=True)
         sys.argv = ["cafepick", *command]
         try:
             cafepick()
         except SystemExit as end:
-            if end.code:
+            if end.code not in (None, 0, SOME_PHOTOS_FAILED):
                 raise
+            status = status or int(end.code or 0)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

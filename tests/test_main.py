@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -94,6 +95,23 @@ def test_another_search_is_calibrated_before_it_judges(seed_main: ModuleType) ->
         "calibrate --model checkpoint/eyes.cafepick --set search.steps=50 --set search.learning_rate=0.1"
     )
     assert detect == "detect 't/*.jpg' --model checkpoint/eyes.cafepick --out r --panels all"
+
+
+@pytest.mark.parametrize(("ends", "status", "count"), [((3, 0), 3, 2), ((1, 0), 1, 1), ((0, 0), 0, 2)])
+def test_photos_that_cannot_be_read_do_not_keep_the_next_command_from_running(
+    seed_main: ModuleType, monkeypatch: pytest.MonkeyPatch, ends: tuple[int, ...], status: int, count: int
+) -> None:
+    ran = []
+
+    def cafepick() -> None:
+        ran.append(sys.argv)
+        sys.exit(ends[len(ran) - 1])
+
+    monkeypatch.setattr("cafepick.cli.app.main", cafepick)
+    monkeypatch.setattr(sys, "argv", ["main.py", "--dataset", "eyes", "--train", "--anomaly_test"])
+    with pytest.raises(SystemExit, match=str(status)):
+        seed_main.main()
+    assert len(ran) == count
 
 
 @pytest.mark.parametrize("value", ["=True", " true", "", "=1"])

@@ -44,6 +44,20 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises:
+        OutputError: it cannot be made: no permission, or a file has its name or that of a folder above it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {folder}: {error.strerror or error}; choose another place"
+        ) from error
+
+
 def write_text(path: Path, text: str) -> None:
     r"""Write ``text`` as UTF-8 with ``\n`` line ends, whole or not at all.
 

@@ -196,3 +196,11 @@ def test_photos_unlike_the_good_ones_are_warned_of(run: Run, taught: Path, test_
     assert "warning: the surface is much darker than in the good photos (1 of 1 photos, first tray.png)" in ran.err
     assert "run  cafepick calibrate" in ran.err
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"]
+
+
+def test_panels_of_an_earlier_run_do_not_stay(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
+    command = ("detect", test_photos, "--model", taught, "--out", tmp_path, "--limit", "1", *RATE, "--panels")
+    assert run(*command, "all").status == 0
+    assert run(*command, "ng").status == 0
+    bad = [int(row["bean"]) for row in rows_of(tmp_path) if row["verdict"] == "NG"]
+    assert sorted(int(path.stem) for path in tmp_path.glob("panels/*/*.png")) == bad

@@ -118,6 +118,10 @@ def test_info_tells_what_the_file_holds(run: Run, taught: Path, tmp_path: Path) 
         (("--crop", "64", "--subject", "beans"), "--subject whole"),
         (("--config", "nowhere.toml"), "cannot read the config file"),
         (("--hold-back", "1.5"), "must lie between 0 and 1"),
+        (("--epochs", "0"), "--epochs must be above 0"),
+        (("--device", "tpu"), "--device must be auto"),
+        (("--model", "."), "is a folder: name the file of the model"),
+        (("--run", __file__), "cannot make the folder"),
         (("--set", "model.size=32"), "set them with --size and --channels"),
     ],
 )
@@ -127,6 +131,12 @@ def test_unusable_settings_are_refused(
     ran = run("train", photos.folder / "train", "--model", tmp_path / "m.cafepick", *words)
     assert ran.status == 1
     assert message in ran.err
+    assert "finding beans" not in ran.err, "it was refused only after the work had begun"
+
+
+def test_calibrating_takes_settings_of_the_search_only(run: Run, taught: Path) -> None:
+    ran = run("calibrate", "--model", taught, "--set", "gan.steps=5")
+    assert (ran.status, "--set changes the search of a trained model" in ran.err) == (1, True)
 
 
 def test_one_photo_is_too_few_to_keep_some_aside(run: Run, photos: DemoData, tmp_path: Path) -> None:

@@ -232,3 +232,9 @@ def test_a_damaged_note_costs_only_the_resumption(server: Server, tmp_path: Path
     (tmp_path / "file.bin.part.json").write_text("{")
     assert fetch(remote(url, known=False), tmp_path, report=ignore).read_bytes() == BODY
     assert server.requests == [("/a", None, None)]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
+    (tmp_path / "data").touch()
+    with pytest.raises(OutputError, match=r"cannot make the folder .*data.*choose another place"):
+        fetch(remote("http://127.0.0.1:9/file.bin"), tmp_path / "data" / "mnist", report=ignore)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cafepick.errors import ConfigError
+from cafepick.errors import ConfigError, OutputError
 from cafepick.jobs.journal import Journal
 
 RUN = {"model": "abc", "false_reject": 0.01, "source": "trays"}
@@ -56,6 +56,22 @@ def test_even_a_first_line_cut_short_begins_anew(tmp_path: Path) -> None:
         journal.add("a.jpg", ROWS)
     with Journal.resume(path, RUN) as journal:
         assert journal.rows == {"a.jpg": ROWS}
+
+
+def test_a_journal_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    journal_with_one_photo(path)
+    path.write_bytes(path.read_bytes() + bytes(100) + b"\n")
+    with pytest.raises(ConfigError, match=r"is damaged .* go without --resume to begin anew"):
+        Journal.resume(path, RUN)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot make the folder .*file.*choose another place"):
+        Journal.start(tmp_path / "file" / "j", RUN)
+    with pytest.raises(OutputError, match="cannot write"):
+        Journal.start(tmp_path, RUN)
 
 
 def test_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:

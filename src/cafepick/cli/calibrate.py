@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,11 +28,18 @@ def calibrate(
     from cafepick.cli.progress import progress
     from cafepick.config import Recipe, merge_settings
     from cafepick.detector import Detector
+    from cafepick.errors import ConfigError
     from cafepick.jobs import teach
     from cafepick.jobs.gather import gather_as
 
     detector = Detector.load(model, device=device)
-    search = merge_settings(Recipe(search=detector.search), set_ or []).search
+    before = Recipe(search=detector.search)
+    changed = merge_settings(before, set_ or [])
+    if replace(changed, search=before.search) != before:
+        raise ConfigError(
+            "--set changes the search of a trained model, as in search.steps=500; for the rest train anew"
+        )
+    search = changed.search
     detector = detector if search == detector.search else detector.with_search(search)
     failures, conditions = (), None
     with progress() as report:

@@ -60,7 +60,7 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(help="Training length in passes over the data, instead of --steps.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Use only the first so many photos.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first so many photos.", min=1)] = None,
     hold_back: Annotated[
         float, typer.Option(help="Share of the photos kept out of training, to set the threshold.")
     ] = 0.15,
@@ -120,12 +120,20 @@ def train(
 
 def summary(taught: Taught, lesson: Lesson) -> str:
     """Say in a few lines what was learnt, from what, and what may look wrong."""
-    cut = taught.crop
+    from cafepick.detector import FALSE_REJECT
+    from cafepick.scoring.calibrate import needed
+
+    cut, least = taught.crop, needed(FALSE_REJECT)
     lines = [
-        f"{lesson.model}: learnt from {taught.subjects} good subjects in {taught.photos} photos",
+        f"{lesson.model}: learnt from {taught.subjects} of the good subjects in {taught.photos} photos",
         f"each is {'a bean' if cut.subject == 'beans' else 'a whole photo'}, seen at {cut.size} x {cut.size} pixels",
+        f"{taught.held_back} others, in other photos, were kept aside and set the threshold",
     ]
-    lines.append(f"{taught.held_back} others were kept aside and set the threshold")
+    if taught.held_back < least:
+        lines.append(
+            f"a false-reject rate of {FALSE_REJECT:.0%} needs {least} of these, so detect will reject more good ones: "
+            f"add good photos, or run  cafepick calibrate  with others"
+        )
     if taught.cut:
         lines.append(f"{taught.cut} beans were left out because the frame cuts them")
     if taught.empty:

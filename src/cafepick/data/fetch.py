@@ -19,7 +19,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from cafepick.errors import DownloadError, OutputError
-from cafepick.files import write_json
+from cafepick.files import make_folder, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def fetch(remote: RemoteFile, folder: Path, *, report: Report) -> Path:
     target = folder / remote.name
     if is_verified(remote, target):
         return target
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     part = _Part(folder / f"{remote.name}.part", remote)
     failures: list[str] = []
     for url in remote.urls:

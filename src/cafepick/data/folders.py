@@ -61,8 +61,8 @@ def matches_pattern(path: Path, pattern: str | None) -> bool:
 def walk(root: Path) -> Iterator[Path]:
     """Yield every file below ``root``, at any depth.
 
-    Hidden folders and what earlier runs of cafepick left are skipped. Links are followed, but no folder is entered twice, so that
-    links in a circle end.
+    Hidden folders and what earlier runs of cafepick left are skipped. Links are followed, but no folder is entered
+    twice, so that links in a circle end.
 
     Raises:
         SourceError: a folder cannot be listed.

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from cafepick.errors import DownloadError, OutputError
+from cafepick.files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ def unpack_pictures(archive: Path, folder: Path, *, most_bytes: int, report: Cal
         DownloadError: the archive is damaged, too large, empty or ambiguous.
         OutputError: the disk is full or cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     try:
         with (
             zipfile.ZipFile(archive) as opened,

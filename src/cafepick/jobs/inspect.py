@@ -110,6 +110,7 @@ def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[]
         SourceError: not one photo could be read.
         CalibrationError: the model cannot promise the false-reject rate asked for.
         ConfigError: the run to take up was made with another model, rate or source.
+        OutputError: the results cannot be written.
     """
     job.detector.threshold(job.false_reject)  # an impossible promise is refused before any work
     began = time.monotonic()
@@ -193,12 +194,20 @@ def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], 
     write_image(job.out / "overlays" / picture, overlay(photo.pixels, verdicts))
     write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts))
     folder = job.out / "panels" / PurePosixPath(picture).with_suffix("")
+    _remove_panels(folder)
     truth = None if job.panels == "none" else _truth_of(photo)
     for verdict in verdicts:
         wanted = job.panels == "all" or (job.panels == "ng" and verdict.judgement is Judgement.NG)
         if wanted and verdict.evidence is not None:
             part = None if truth is None else mask_in_crop(truth, verdict.evidence.crop)
             write_image(folder / f"{verdict.bean:03d}.png", panel(verdict.evidence, part))
+
+
+def _remove_panels(folder: Path) -> None:
+    """Remove the panels that an earlier run with another model or rate left of a photo: their beans may be OK now."""
+    for old in folder.glob("[0-9][0-9][0-9]*.png"):
+        if old.stem.isdecimal() and old.is_file():
+            old.unlink(missing_ok=True)
 
 
 def _truth_of(photo: Photo) -> NDArray[np.bool_] | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from cafepick.errors import ConfigError
+from cafepick.errors import ConfigError, OutputError
+from cafepick.files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +40,12 @@ class Journal:
         Args:
             path: where the journal lies.
             run: what makes two runs the same, e.g. model, rate and source.
+
+        Raises:
+            OutputError: it cannot be written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        journal = cls(path, path.open("w", encoding="utf-8"))
+        make_folder(path.parent)
+        journal = cls(path, _opened(path, "w"))
         journal._append(run)
         return journal
 
@@ -50,7 +54,8 @@ class Journal:
         """Take up the journal at ``path``, or begin one where there is none.
 
         Raises:
-            ConfigError: it belongs to another run.
+            ConfigError: it belongs to another run, or is damaged.
+            OutputError: it cannot be written.
         """
         before, *photos = _whole_lines(path) if path.exists() else [{}]
         if not before:
@@ -61,10 +66,14 @@ class Journal:
             raise ConfigError(f"cannot take up the run in {path.parent}: {said}; go without --resume to begin anew")
         rows = {photo["image"]: photo["rows"] for photo in photos}
         notes = {photo["image"]: photo["notes"] for photo in photos if photo["notes"]}
-        return cls(path, path.open("a", encoding="utf-8"), rows, notes)
+        return cls(path, _opened(path, "a"), rows, notes)
 
     def add(self, image: str, rows: list[Row], notes: Sequence[str] = ()) -> None:
-        """Record the rows of one photo and what is odd about it; on return they are on the disk."""
+        """Record the rows of one photo and what is odd about it; on return they are on the disk.
+
+        Raises:
+            OutputError: they cannot be written; ``resume`` then begins with the photo before.
+        """
         self.rows[image] = rows
         if notes:
             self.notes[image] = list(notes)
@@ -76,9 +85,12 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
     def _append(self, record: dict[str, Any]) -> None:
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
 
     def __enter__(self) -> Journal:
         return self
@@ -92,5 +104,21 @@ class Journal:
 def _whole_lines(path: Path) -> list[dict[str, Any]]:
     """Cut off a line that a crash left unfinished; return the records of the others, at least one."""
     whole = path.read_bytes().rpartition(b"\n")[0]
-    os.truncate(path, len(whole) + 1 if whole else 0)
-    return [json.loads(line) for line in whole.splitlines()] or [{}]
+    try:
+        os.truncate(path, len(whole) + 1 if whole else 0)
+        return [json.loads(line) for line in whole.splitlines()] or [{}]
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({error}): go without --resume to begin anew") from error
+
+
+def _opened(path: Path, mode: Literal["w", "a"]) -> TextIO:
+    try:
+        return path.open(mode, encoding="utf-8")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"cannot write {path}: {error.strerror or error}; free some space or choose another place")

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file, save_file
 
 from cafepick.config import CropConfig, Recipe, ScaleKind, SubjectKind
 from cafepick.detector import Detector
-from cafepick.errors import CalibrationError, ConfigError
-from cafepick.files import replacing
+from cafepick.errors import CalibrationError, ConfigError, OutputError
+from cafepick.files import make_folder, replacing
 from cafepick.jobs.gather import Failure, Progress, gather
 from cafepick.jobs.runlog import RunLog
 from cafepick.scoring.calibrate import hold_back
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from lightning_fabric import Fabric
     from numpy.typing import NDArray
 
     from cafepick.beans.conditions import Range
@@ -70,6 +71,14 @@ class Lesson:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
+        if not 0 < self.hold_back < 1:
+            raise ConfigError(f"--hold-back must lie between 0 and 1, both excluded, got {self.hold_back}")
+        if self.epochs is not None and self.epochs < 1:
+            raise ConfigError(f"--epochs must be above 0, got {self.epochs}")
+        if self.model.is_dir():
+            raise OutputError(
+                f"{self.model} is a folder: name the file of the model, as in {self.model}/beans.cafepick"
+            )
         model, crop = self.recipe.model, self.crop
         if (model.size, model.channels) != (crop.size, crop.channels):
             raise ConfigError(
@@ -91,6 +100,7 @@ class Taught:
     held_back: int
     """Good subjects that set the threshold."""
     photos: int
+    """Photos of all of these."""
     cut: int
     empty: tuple[str, ...]
     failures: tuple[Failure, ...]
@@ -124,13 +134,17 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         CalibrationError: there are too few photos to keep some aside.
         CheckpointError: ``lesson.resume``, and the run folder belongs to other data or settings, or is damaged.
         TrainingError: training diverged.
+        ConfigError: there is no such device here.
+        OutputError: the run folder or the model cannot be written.
     """
     began = time.monotonic()
+    fabric = open_fabric(lesson.device)  # what cannot work is refused before the beans are looked for
+    make_folder(lesson.run)
     subjects = gather(lesson.source, lesson.crop, scale=lesson.scale, progress=progress)
     share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
     held = hold_back(subjects.groups, share=share, seed=lesson.seed)
     recipe = _with_length(lesson, count=int(np.sum(~held)))
-    gan = _train(lesson, recipe, subjects.crops[~held], progress, stopping)
+    gan = _train(lesson, recipe, subjects.crops[~held], fabric=fabric, progress=progress, stopping=stopping)
     taught = Taught(
         finished=gan.step == recipe.gan.steps,
         step=gan.step,
@@ -194,10 +208,15 @@ def kept_aside(run: Path) -> NDArray[np.uint8]:
 
 
 def _train(
-    lesson: Lesson, recipe: Recipe, crops: NDArray[np.uint8], progress: Progress, stopping: Callable[[], bool]
+    lesson: Lesson,
+    recipe: Recipe,
+    crops: NDArray[np.uint8],
+    *,
+    fabric: Fabric,
+    progress: Progress,
+    stopping: Callable[[], bool],
 ) -> Gan:
     """Train up to the recipe's length or until asked to stop; what there is then lies in a checkpoint."""
-    fabric = open_fabric(lesson.device)
     batches = Batches(crops, batch=recipe.gan.batch, seed=lesson.seed)
     gan = new_gan(recipe.model, recipe.gan, seed=lesson.seed, fabric=fabric)
     log = RunLog(lesson.run, samples=lesson.samples, tensorboard=lesson.tensorboard)

@@ -120,7 +120,6 @@ def test_info_tells_what_the_file_holds(run: Run, taught: Path, tmp_path: Path) 
         (("--hold-back", "1.5"), "must lie between 0 and 1"),
         (("--epochs", "0"), "--epochs must be above 0"),
         (("--device", "tpu"), "--device must be auto"),
-        (("--model", "."), "is a folder: name the file of the model"),
         (("--run", __file__), "cannot make the folder"),
         (("--set", "model.size=32"), "set them with --size and --channels"),
     ],
@@ -132,6 +131,11 @@ def test_unusable_settings_are_refused(
     assert ran.status == 1
     assert message in ran.err
     assert "finding beans" not in ran.err, "it was refused only after the work had begun"
+
+
+def test_a_folder_is_no_name_for_a_model(run: Run, photos: DemoData) -> None:
+    ran = run("train", photos.folder / "train", "--model", ".")
+    assert (ran.status, "is a directory" in ran.err) == (2, True)
 
 
 def test_calibrating_takes_settings_of_the_search_only(run: Run, taught: Path) -> None:

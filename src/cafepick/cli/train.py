@@ -32,7 +32,9 @@ def train(
     source: Annotated[
         str, typer.Argument(help="Photos of good subjects: a file, a folder, a quoted glob, a COCO file or 'mnist'.")
     ],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Where to write the model, e.g. beans.cafepick.")],
+    model: Annotated[
+        Path, typer.Option("--model", "-m", dir_okay=False, help="Where to write the model, e.g. beans.cafepick.")
+    ],
     subject: Annotated[
         Subject | None,
         typer.Option(

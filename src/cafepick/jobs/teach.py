@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from cafepick.config import CropConfig, Recipe, ScaleKind, SubjectKind
 from cafepick.detector import Detector
-from cafepick.errors import CalibrationError, ConfigError, OutputError
+from cafepick.errors import CalibrationError, ConfigError
 from cafepick.files import make_folder, replacing
 from cafepick.jobs.gather import Failure, Progress, gather
 from cafepick.jobs.runlog import RunLog
@@ -75,10 +75,6 @@ class Lesson:
             raise ConfigError(f"--hold-back must lie between 0 and 1, both excluded, got {self.hold_back}")
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(f"--epochs must be above 0, got {self.epochs}")
-        if self.model.is_dir():
-            raise OutputError(
-                f"{self.model} is a folder: name the file of the model, as in {self.model}/beans.cafepick"
-            )
         model, crop = self.recipe.model, self.crop
         if (model.size, model.channels) != (crop.size, crop.channels):
             raise ConfigError(

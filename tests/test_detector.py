@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cafepick import Detector
+from cafepick.artefact import load_artefact, save_artefact
 from cafepick.config import SearchConfig
 from cafepick.data.demo import DrawnTray
-from cafepick.errors import ArtefactError, CalibrationError, ConfigError
+from cafepick.errors import ArtefactError, CalibrationError, ConfigError, PhotoError
 from cafepick.types import Judgement, Verdict
 
 RATE = 0.05
@@ -121,6 +122,36 @@ def test_calibrating_again_keeps_the_old_record(tiny_detector: Detector, drawn_t
 def test_unknown_options_are_refused(tiny_model: Path, options: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Detector.load(tiny_model, **options)
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3)), np.zeros((0, 9, 3), np.uint8)],
+    ids=["grey", "rgba", "float", "empty"],
+)
+def test_what_is_no_photo_is_refused(tiny_detector: Detector, photo: np.ndarray) -> None:
+    with pytest.raises(PhotoError, match=r"must be \(height, width, 3\) uint8 RGB, got .*read_photo"):
+        tiny_detector.inspect(photo)
+
+
+@pytest.mark.parametrize(
+    ("section", "content", "said"),
+    [
+        ("search", {"steps": 5, "momentum": 0.9}, "unknown setting momentum"),
+        ("model", {"size": "large"}, "size must be int"),
+        ("calibration", {}, "pixel_threshold"),
+        ("crop", None, "crop"),
+    ],
+)
+def test_a_header_of_another_kind_is_refused(
+    tiny_model: Path, tmp_path: Path, section: str, content: dict[str, object] | None, said: str
+) -> None:
+    artefact = load_artefact(tiny_model)
+    header = {key: value for key, value in artefact.header.items() if key != section}
+    path = tmp_path / "other.cafepick"
+    save_artefact(path, header if content is None else header | {section: content}, artefact.tensors)
+    with pytest.raises(ArtefactError, match=f"header that this cafepick cannot use .*{said}"):
+        Detector.load(path)
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import crop_beans, crop_whole
 from cafepick.beans.find import scene_of
 from cafepick.config import CropConfig, ModelConfig, SearchConfig, from_dict
-from cafepick.errors import CalibrationError, ConfigError
+from cafepick.errors import ArtefactError, CalibrationError, ConfigError, PhotoError
 from cafepick.scoring.calibrate import Calibration
 from cafepick.scoring.residual import pixel_threshold, segmentation
 from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Scored, ScoreParts, Verdict
@@ -98,13 +98,22 @@ class Detector:
             raise ConfigError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
         artefact = load_artefact(path)
         header = artefact.header
+        try:
+            model = from_dict(ModelConfig, header["model"])
+            crop = from_dict(CropConfig, header["crop"])
+            search = from_dict(SearchConfig, header["search"])
+            threshold = float(header["calibration"]["pixel_threshold"])
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            raise ArtefactError(
+                f"{path} has a header that this cafepick cannot use ({error}): upgrade cafepick, or train anew"
+            ) from error
         scores = artefact.tensors.get("calibration.scores")
         return cls(
-            Networks.from_tensors(from_dict(ModelConfig, header["model"]), artefact.tensors, device=device),
-            crop=from_dict(CropConfig, header["crop"]),
-            search=from_dict(SearchConfig, header["search"]),
+            Networks.from_tensors(model, artefact.tensors, device=device),
+            crop=crop,
+            search=search,
             calibration=None if scores is None else Calibration.fit(scores),
-            pixel_threshold=header["calibration"]["pixel_threshold"],
+            pixel_threshold=threshold,
             facts={key: header[key] for key in ("training", "calibration", "versions") if key in header},
             checksum=artefact.checksum,
         )
@@ -145,11 +154,17 @@ class Detector:
 
         Raises:
             CalibrationError: the model has no calibration, or too little for ``false_reject``.
+            PhotoError: the array is no such photo.
         """
         return self.judge([self.prepare(photo, contours=contours)], false_reject=false_reject)[0]
 
     def prepare(self, photo: NDArray[np.uint8], *, contours: Sequence[NDArray[np.float32]] | None = None) -> Prepared:
-        """Find and cut the subjects of one photo (H, W, 3)."""
+        """Find and cut the subjects of one photo (H, W, 3).
+
+        Raises:
+            PhotoError: the array is no such photo.
+        """
+        _check_photo(photo)
         height, width = photo.shape[:2]
         if self.crop.subject == "whole":
             return Prepared((height, width), (None,), (crop_whole(photo, self.crop),))
@@ -260,6 +275,15 @@ class Detector:
                     segmentation=segmentation(scored.maps[index], self.pixel_threshold),
                 ),
             )
+
+
+def _check_photo(photo: NDArray[np.uint8]) -> None:
+    """Refuse what others hand over as a photo, but is grey, transparent, empty or in [0, 1]."""
+    shape, kind = np.shape(photo), getattr(photo, "dtype", type(photo).__name__)
+    if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+        raise PhotoError(
+            f"a photo must be (height, width, 3) uint8 RGB, got {shape} {kind}: read it with cafepick.images.read_photo"
+        )
 
 
 def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verdict]:

@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cafepick.beans.find import find_beans, scene_from_outlines
+from cafepick.data.coco import read_coco
 from cafepick.data.demo import draw_tray
-from cafepick.images import read_photo
+from cafepick.images import read_photo, to_channels
+from cafepick.jobs.match import match_outlines
 
 GOOD_OVERLAP = 0.8
 
@@ -118,6 +120,13 @@ def test_drawn_trays_are_found_whole(surround, seed):
     assert missed_and_extra(outlines, masks, tray.photo.shape, GOOD_OVERLAP) == (0, 0)
 
 
+@pytest.mark.parametrize("name", ["light ground", "dark ground", "two side by side", "three in a heap"])
+def test_beans_are_found_without_colour_too(name):
+    scene = SCENES[name]
+    photo = to_channels(to_channels(scene.photo(), 1), 3)
+    assert missed_and_extra(find_beans(photo).outlines, scene.masks, photo.shape, GOOD_OVERLAP) == (0, 0)
+
+
 def test_beans_that_the_frame_cuts_are_marked():
     photo = Scenery.plain().bean(3, 100).bean(200, 357).bean(478, 200).bean(300, 2).bean(240, 180).photo()
     assert sorted(outline.cut for outline in find_beans(photo).outlines) == [False, True, True, True, True]
@@ -218,6 +227,20 @@ def test_the_real_trays_reach_the_goals(data_dir):
     assert len(overlaps) / annotated >= 0.985
     assert np.median(overlaps) >= 0.86
     assert 1 - len(overlaps) / found <= 0.03
+
+
+@pytest.mark.data
+def test_the_real_trays_are_found_without_colour_too(data_dir):
+    coco = read_coco(data_dir / "trays" / "annotations.json")
+    annotated = found = matched = 0
+    for item in coco.items[::6]:
+        grey = to_channels(to_channels(read_photo(item.path), 1), 3)
+        contours = [outline.contour for outline in find_beans(grey).outlines]
+        annotated += len(item.outlines)
+        found += len(contours)
+        matched += len(match_outlines(contours, item.outlines))
+    assert matched / annotated >= 0.985
+    assert 1 - matched / found <= 0.05  # those that the frame cuts among them
 
 
 def _partners(truths, outlines):

@@ -16,6 +16,8 @@ COARSE_SIDE: Final = 192
 """The background is estimated on the photo shrunk to this longer side, pixels."""
 SHADOW_SHARE: Final = 0.3
 """Share of the surface's lightness L* that a shadow may take: 0.3 is about 60 % of the light."""
+GREY_SHADOW_SHARE: Final = 0.1
+"""The same in a photo without colour, where nothing but lightness tells a green bean from its shadow."""
 NEAR: Final = 6.0
 """Colour difference within which a pixel may belong to the surface."""
 ROUNDS: Final = 2
@@ -38,6 +40,8 @@ class Background(NamedTuple):
     """Robust spread of bare pixels about ``colour``, grey levels."""
     spread: float
     """Robust spread of bare pixels' ``distance`` from it."""
+    shadow: float
+    """Share of lightness that a shadow may take in this photo."""
 
 
 def to_lab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -46,21 +50,22 @@ def to_lab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), _FROM_BYTES), np.float32)
 
 
-def distance(lab: NDArray[np.float32], surface: NDArray[np.float32]) -> NDArray[np.float32]:
+def distance(lab: NDArray[np.float32], surface: NDArray[np.float32], shadow: float) -> NDArray[np.float32]:
     r"""Colour difference from the surface that no shadow explains.
 
     CIE76, $\sqrt{\Delta L^2 + \Delta a^2 + \Delta b^2}$, where a pixel darker than the surface is first lightened by up
-    to ``SHADOW_SHARE``: a shadow lowers lightness and all but keeps the chroma.
+    to ``shadow``: a shadow lowers lightness and all but keeps the chroma.
 
     Args:
         lab: (h, w, 3) of the photo.
         surface: (h, w, 3) of the bare surface at the same places.
+        shadow: share of the surface's lightness that a shadow may take, 0..1.
 
     Returns:
         (h, w), 0 or more.
     """
     darker, a, b = cv2.split(cv2.subtract(surface, lab))
-    beyond_shadow = cv2.scaleAdd(cv2.extractChannel(surface, 0), -SHADOW_SHARE, darker)
+    beyond_shadow = cv2.scaleAdd(cv2.extractChannel(surface, 0), -shadow, darker)
     lightness = np.maximum(cv2.max(beyond_shadow, -darker), 0)
     return np.asarray(cv2.magnitude(cv2.magnitude(lightness, a), b), np.float32)
 
@@ -76,20 +81,22 @@ def estimate_background(image: NDArray[np.uint8], beans: NDArray[np.bool_] | Non
     size = (max(1, round(image.shape[1] / factor)), max(1, round(image.shape[0] / factor)))
     small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     lab = to_lab(small)
+    shadow = SHADOW_SHARE if lab[..., 1:].any() else GREY_SHADOW_SHARE
     flat, plain, extent = find_surface(lab)
     free = np.ones(plain.shape, bool)
     if beans is not None:
         free = cv2.resize(beans.astype(np.float32), size, interpolation=cv2.INTER_AREA) == 0
-    bare = _grown(lab, plain & free, flat, extent & free)
+    bare = _grown(lab, plain & free, flat, extent & free, shadow)
     if not bare.any():
         bare = free if free.any() else ~free
     surface, colour = fill_between(lab, bare), fill_between(small.astype(np.float32), bare)
     noise = 1.4826 * np.median(np.abs(cv2.subtract(small, colour, dtype=cv2.CV_32F)[bare]))
-    return Background(colour, surface, extent, float(noise), float(np.median(distance(lab, surface)[bare])))
+    spread = np.median(distance(lab, surface, shadow)[bare])
+    return Background(colour, surface, extent, float(noise), float(spread), shadow)
 
 
 def _grown(
-    lab: NDArray[np.float32], bare: NDArray[np.bool_], flat: NDArray[np.bool_], free: NDArray[np.bool_]
+    lab: NDArray[np.float32], bare: NDArray[np.bool_], flat: NDArray[np.bool_], free: NDArray[np.bool_], shadow: float
 ) -> NDArray[np.bool_]:
     """Add what is flat and differs by light only, then what has nearly the colour expected there.
 
@@ -99,9 +106,9 @@ def _grown(
         if not bare.any():
             break
         expected = fill_between(lab, bare)
-        near = (distance(lab, expected) < NEAR) & free
+        near = (distance(lab, expected, shadow) < NEAR) & free
         bare |= cv2.erode(near.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-        lighter = np.clip(lab[..., 0] - expected[..., 0], 0, SHADOW_SHARE * lab[..., 0])
+        lighter = np.clip(lab[..., 0] - expected[..., 0], 0, shadow * lab[..., 0])
         expected[..., 0] += lighter
-        bare |= (distance(lab, expected) < NEAR) & flat & free
+        bare |= (distance(lab, expected, shadow) < NEAR) & flat & free
     return bare

@@ -118,7 +118,7 @@ def _difference(image: NDArray[np.uint8], background: Background) -> NDArray[np.
     difference = np.empty(image.shape[:2], np.float32)
     for top in range(0, len(image), BAND):  # what is computed on the way stays in the processor's cache
         band = slice(top, top + BAND)
-        difference[band] = distance(to_lab(image[band]), surface[band])
+        difference[band] = distance(to_lab(image[band]), surface[band], background.shadow)
     if not background.extent.all():
         extent = cv2.resize(background.extent.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         difference[extent == 0] = 0

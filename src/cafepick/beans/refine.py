@@ -98,7 +98,8 @@ def _full_patch(
     )
     near = cv2.resize(labels[box].astype(np.float32), size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
     width = 2 * int(step[0]) + 1
-    smooth = cv2.blur(distance(to_lab(pixels), np.asarray(surface, np.float32)), (width, width))
+    difference = distance(to_lab(pixels), np.asarray(surface, np.float32), background.shadow)
+    smooth = cv2.blur(difference, (width, width))
     return _Patch(np.asarray(smooth, np.float32), near, left, top)
 
 

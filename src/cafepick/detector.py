@@ -11,10 +11,11 @@ import numpy as np
 
 from cafepick.artefact import load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of
-from cafepick.beans.crop import crop_beans, crop_whole
+from cafepick.beans.crop import box_of, crop_beans, crop_whole
 from cafepick.beans.find import scene_of
 from cafepick.config import CropConfig, ModelConfig, SearchConfig, from_dict
-from cafepick.errors import ArtefactError, CalibrationError, ConfigError, PhotoError
+from cafepick.errors import ArtefactError, CalibrationError, ConfigError
+from cafepick.images import check_photo
 from cafepick.scoring.calibrate import Calibration
 from cafepick.scoring.residual import pixel_threshold, segmentation
 from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Scored, ScoreParts, Verdict
@@ -164,7 +165,7 @@ class Detector:
         Raises:
             PhotoError: the array is no such photo.
         """
-        _check_photo(photo)
+        check_photo(photo)
         height, width = photo.shape[:2]
         if self.crop.subject == "whole":
             return Prepared((height, width), (None,), (crop_whole(photo, self.crop),))
@@ -231,7 +232,8 @@ class Detector:
             CalibrationError: no subject, or a score that is not finite.
         """
         former = self.facts.get("calibration")
-        history = [] if former is None else [*former.get("history", []), _without_history(former)]
+        last = {key: value for key, value in (former or {}).items() if key != "history"}
+        history = [] if former is None else [*former.get("history", []), last]
         return Detector(
             self.networks,
             crop=self.crop,
@@ -277,36 +279,17 @@ class Detector:
             )
 
 
-def _check_photo(photo: NDArray[np.uint8]) -> None:
-    """Refuse what others hand over as a photo, but is grey, transparent, empty or in [0, 1]."""
-    shape, kind = np.shape(photo), getattr(photo, "dtype", type(photo).__name__)
-    if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
-        raise PhotoError(
-            f"a photo must be (height, width, 3) uint8 RGB, got {shape} {kind}: read it with cafepick.images.read_photo"
-        )
-
-
 def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verdict]:
     """Number the verdicts of one photo; take the next one of ``judged`` for each subject that was cropped."""
     height, width = photo.shape
     if not photo.crops:
         return [Verdict(bean=0, judgement=Judgement.EMPTY, box=Box(0, 0, width, height))]
     return [
-        Verdict(bean=bean, judgement=Judgement.CUT, box=_box_of(outline), outline=outline)
-        if crop is None
+        Verdict(bean=bean, judgement=Judgement.CUT, box=box_of(outline.contour), outline=outline)
+        if crop is None and outline is not None
         else replace(next(judged), bean=bean, outline=outline)
         for bean, (outline, crop) in enumerate(zip(photo.outlines, photo.crops, strict=True), start=1)
     ]
-
-
-def _box_of(outline: Outline | None) -> Box:
-    contour = np.zeros((1, 2)) if outline is None else outline.contour
-    (left, top), (right, bottom) = contour.min(axis=0), contour.max(axis=0)
-    return Box(float(left), float(top), float(right - left), float(bottom - top))
-
-
-def _without_history(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key != "history"}
 
 
 def _versions() -> dict[str, str]:

@@ -134,6 +134,19 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.bool_]) -> Non
         Image.fromarray(pixels).save(temporary, format=kind, **options)
 
 
+def check_photo(photo: NDArray[np.uint8]) -> None:
+    """Refuse what others hand over as a photo, but is grey, transparent, empty or in [0, 1].
+
+    Raises:
+        PhotoError: it is no (H, W, 3) array of uint8.
+    """
+    shape, kind = np.shape(photo), getattr(photo, "dtype", type(photo).__name__)
+    if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+        raise PhotoError(
+            f"a photo must be (height, width, 3) uint8 RGB, got {shape} {kind}: read it with cafepick.images.read_photo"
+        )
+
+
 def resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Resize an image (H, W, C) to (height, width, C).
 

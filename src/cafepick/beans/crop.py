@@ -255,7 +255,7 @@ def _crop_bean(source: _Reduced, contour: NDArray[np.float32], light: _Light, sc
     bean = source.warp(to_photo, config.size) * light.at(pose.centre)
     image = BLANK + coverage[:, :, None] * (np.minimum(bean, 255) - BLANK)
     pixels = np.rint(image).astype(np.uint8)
-    return Crop(to_channels(pixels, config.channels), coverage >= 0.5, to_photo, _box(contour), pose.angle)
+    return Crop(to_channels(pixels, config.channels), coverage >= 0.5, to_photo, box_of(contour), pose.angle)
 
 
 def _coverage(contour: NDArray[np.float32], to_photo: NDArray[np.float64], size: int) -> NDArray[np.float32]:
@@ -268,7 +268,8 @@ def _coverage(contour: NDArray[np.float32], to_photo: NDArray[np.float64], size:
     return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
 
 
-def _box(contour: NDArray[np.float32]) -> Box:
+def box_of(contour: NDArray[np.float32]) -> Box:
+    """Return the box around an outline (n, 2)."""
     (left, top), (right, bottom) = contour.min(axis=0), contour.max(axis=0)
     return Box(float(left), float(top), float(right - left), float(bottom - top))
 

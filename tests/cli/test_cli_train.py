@@ -100,6 +100,19 @@ def test_calibrating_without_photos_takes_those_kept_aside(run: Run, taught: Pat
     assert weights(model) == weights(taught)
 
 
+def test_subjects_of_another_training_do_not_calibrate(run: Run, taught: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    model = tmp_path / "copy.cafepick"
+    model.write_bytes(taught.read_bytes())
+    (tmp_path / "copy.run").mkdir()
+    crops = load_file(taught.with_suffix(".run") / "held_back.safetensors")["crops"]
+    save_file({"crops": crops[::-1].copy()}, tmp_path / "copy.run" / "held_back.safetensors")
+    ran = run("calibrate", "--model", model)
+    assert (ran.status, "belongs to another training" in ran.err) == (1, True)
+    assert weights(model) == weights(taught)
+
+
 def test_info_tells_what_the_file_holds(run: Run, taught: Path, tmp_path: Path) -> None:
     ran = run("info", taught, "--samples", tmp_path / "samples.png")
     assert ran.status == 0

@@ -1,4 +1,4 @@
-"""A killed run loses at most the photo it was judging."""
+"""A killed run loses none of the photos that it recorded."""
 
 from __future__ import annotations
 

@@ -68,7 +68,6 @@ EXTRA_OF = {
     "lightning_fabric": "train",
     "jaxtyping": "train",
     "sklearn": "train",
-    "skimage": "train",
     "matplotlib": "train",
     "tensorboard": "tensorboard",
 }

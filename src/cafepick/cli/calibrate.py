@@ -44,7 +44,7 @@ def calibrate(
     failures, conditions = (), None
     with progress() as report:
         if source is None:
-            crops, where = teach.kept_aside(model.with_suffix(".run")), teach.KEPT_ASIDE
+            crops, where = teach.kept_aside(model.with_suffix(".run"), detector), teach.KEPT_ASIDE
         else:
             photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
             subjects = gather_as(photos, detector.crop, progress=report)

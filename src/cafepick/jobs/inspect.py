@@ -48,7 +48,7 @@ COLUMNS: Final = (
 )
 """Header of ``scores.csv``."""
 
-SUBJECTS_AT_ONCE: Final = 256
+SUBJECTS_AT_ONCE: Final = 48
 BYTES_AT_ONCE: Final = 200_000_000
 """Photos are judged together until they hold this many subjects or bytes."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -154,14 +155,14 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         crop=subjects.config,
     )
     if taught.finished:
+        kept = subjects.crops[held]
         detector = Detector(
             Networks.of(recipe.model, gan.averaged, gan.discriminator),
             crop=subjects.config,
             search=recipe.search,
-            facts={"training": _facts(lesson, recipe, taught, time.monotonic() - began)},
+            facts={"training": _facts(lesson, recipe, taught, time.monotonic() - began, _digest(kept))},
         )
-        _keep_aside(lesson.run, subjects.crops[held])
-        kept = subjects.crops[held]
+        _keep_aside(lesson.run, kept)
         ready = calibrate(detector, kept, where=KEPT_ASIDE, conditions=subjects.conditions, progress=progress)
         ready.save(lesson.model)
     return taught
@@ -188,19 +189,24 @@ def calibrate(
     return detector.calibrated(scored, {"source": where, "subjects": len(crops), "conditions": shown, "date": _now()})
 
 
-def kept_aside(run: Path) -> NDArray[np.uint8]:
-    """Return the good subjects (n, size, size, c) that the training in ``run`` kept aside for calibration.
+def kept_aside(run: Path, detector: Detector) -> NDArray[np.uint8]:
+    """Return the good subjects (n, size, size, c) that the training of ``detector`` in ``run`` kept aside.
 
     Raises:
-        CalibrationError: the run folder is not there, or holds none.
+        CalibrationError: the run folder is not there, holds none, or holds those of another training.
     """
     path = run / HELD_BACK_FILE
     try:
-        return load_file(path)["crops"]
+        crops = load_file(path)["crops"]
     except (OSError, SafetensorError, KeyError) as error:
         raise CalibrationError(
             f"there are no good subjects kept aside in {path}: name a folder of good photos that were not trained on"
         ) from error
+    if _digest(crops) != detector.facts.get("training", {}).get("held_back_sha256"):
+        raise CalibrationError(
+            f"{path} belongs to another training than this model: name a folder of good photos that were not trained on"
+        )
+    return crops
 
 
 def _train(
@@ -244,19 +250,24 @@ def _with_length(lesson: Lesson, *, count: int) -> Recipe:
     return replace(lesson.recipe, gan=replace(gan, steps=max(ceil(lesson.epochs * count / gan.batch), 1)))
 
 
-def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, seconds: float) -> dict[str, Any]:
+def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, seconds: float, held_back: str) -> dict[str, Any]:
     """What the artefact says about how it was made."""
     return {
         "source": str(lesson.source.root),
         "photos": taught.photos,
         "subjects": taught.subjects,
         "held_back": taught.held_back,
+        "held_back_sha256": held_back,
         "recipe": lesson.recipe_name,
         "gan": asdict(recipe.gan),
         "seed": lesson.seed,
         "seconds": round(seconds, 1),
         "date": _now(),
     }
+
+
+def _digest(crops: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(crops).data).hexdigest()
 
 
 def _keep_aside(run: Path, crops: NDArray[np.uint8]) -> None:

@@ -24,13 +24,13 @@ def beans(count: int = 8, size: int = 32, channels: int = 3) -> torch.Tensor:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 3]), st.sampled_from([28, 32, 45]))
-def test_most_images_are_visibly_spoiled_within_the_range_of_pixels(seed: int, channels: int, size: int) -> None:
-    images = beans(32, size=size, channels=channels)
+def test_nearly_every_image_is_visibly_spoiled_within_the_range_of_pixels(seed: int, channels: int, size: int) -> None:
+    images = beans(size=size, channels=channels)
     spoiled = corrupt(images, random(seed))
     assert spoiled.shape == images.shape
     assert float(spoiled.abs().max()) <= 1 + 1e-6
-    visible = (spoiled - images).abs().amax((1, 2, 3)) > 0.02  # blobs may miss the subject
-    assert int(visible.sum()) >= 16
+    visible = (spoiled - images).abs().amax((1, 2, 3)) > 0.02  # a tint by chance is a faint one
+    assert int(visible.sum()) >= 5
 
 
 @given(st.integers(0, 2**32))
@@ -54,19 +54,19 @@ def test_the_good_images_stay_good() -> None:
     assert torch.equal(images, before)
 
 
-def test_the_subject_is_what_differs_from_the_corner_and_its_rim() -> None:
+def test_the_subject_is_what_differs_from_the_corner() -> None:
     inside = subject(beans(1))[0, 0]
-    assert float(inside[7:-7, 9:-9].mean()) == 1
-    assert float(inside.sum()) == 18 * 14
+    assert float(inside[8:-8, 10:-10].mean()) == 1
+    assert float(inside.sum()) == 16 * 12
 
 
-@given(st.integers(0, 2**32), st.sampled_from([28, 64]))
-def test_blobs_cover_a_part_of_most_images(seed: int, size: int) -> None:
-    where = blobs(16, size, random(seed))
-    assert where.shape == (16, 1, size, size)
-    assert 0 <= float(where.min()) <= float(where.max()) <= 1
-    assert int((where.amax((1, 2, 3)) > 0.5).sum()) >= 6
-    assert 0.01 < float(where.mean()) < 0.6
+@given(st.integers(0, 2**32))
+def test_each_subject_has_a_blob_and_nothing_lies_outside(seed: int) -> None:
+    inside = subject(beans())
+    where = blobs(inside, random(seed))
+    assert bool((where.amax((1, 2, 3)) > 0.5).all())
+    assert float(where.max()) <= 1
+    assert bool((where[inside == 0] == 0).all())
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)

@@ -20,14 +20,14 @@ from torch.nn.functional import interpolate, max_pool2d
 Images = Float[Tensor, "b c size size"]
 Mask = Float[Tensor, "b 1 size size"]
 
-WHOLE: Final = 0.25
-"""Share of the images that are spoiled all over, as a faded or sour bean is."""
+WHOLE: Final = 0.4
+"""Share of the images spoiled in colour that are so all over, as a faded or sour bean is."""
 GROUND_STEP: Final = 0.08
 """A pixel belongs to the subject where a channel differs from the ground by more than this (pixels in [-1, 1])."""
 
 
 def corrupt(images: Images, random: Generator) -> Images:
-    """Spoil each image in one way, in blobs or all over; a few stay good by chance.
+    """Spoil each image in one way, in a blob or, if its colour is spoiled, sometimes all over.
 
     Args:
         images: good subjects, pixels in [-1, 1].
@@ -35,25 +35,29 @@ def corrupt(images: Images, random: Generator) -> Images:
     """
     light = (images + 1) / 2  # 0 is black, 1 is white
     ways = torch.stack([way(light, random) for way in WAYS])  # (ways, b, c, size, size)
-    chosen = torch.randint(len(WAYS), (len(images), 1, 1, 1), generator=random)
-    whole = (_uniform(len(images), 0.0, 1.0, random) < WHOLE) & (chosen < len(OVERALL))
-    where = torch.maximum(blobs(len(images), images.shape[-1], random), whole.float()).to(images) * subject(images)
-    spoiled = ways[chosen.flatten().to(images.device), torch.arange(len(images), device=images.device)]
+    chosen = torch.randint(len(WAYS), (len(images),), generator=random).to(images.device)
+    spoiled = ways[chosen, torch.arange(len(images), device=images.device)]
+    recoloured = (chosen < len(RECOLOURED))[:, None, None, None]
+    whole = (_uniform(len(images), 0.0, 1.0, random) < WHOLE).to(images.device) & recoloured
+    inside = subject(images)
+    around = max_pool2d(inside, 3, stride=1, padding=1)  # what is painted over leaves no rim behind
+    where = torch.where(whole, inside, blobs(torch.where(recoloured, inside, around), random))
     return light.lerp(spoiled, where) * 2 - 1
 
 
 def subject(images: Images) -> Mask:
-    """Return 1 where an image differs from its corner, its ground, and one pixel around, so that no rim is left."""
-    differs = ((images - images[:, :, :1, :1]).abs().amax(1, keepdim=True) > GROUND_STEP).float()
-    return max_pool2d(differs, 3, stride=1, padding=1)
+    """Return 1 where an image differs from the colour of its corner, its ground, and 0 elsewhere."""
+    return ((images - images[:, :, :1, :1]).abs().amax(1, keepdim=True) > GROUND_STEP).float()
 
 
-def blobs(count: int, size: int, random: Generator) -> Mask:
-    """Return 1 in soft-edged blobs, 0 elsewhere: where smooth noise exceeds a level; images differ in both."""
+def blobs(within: Mask, random: Generator) -> Mask:
+    """Return 1 in random soft-edged blobs, of which each image has at least one, and 0 elsewhere and outside."""
+    count, _, size, _ = within.shape
     coarse = int(torch.randint(3, 9, (1,), generator=random))
-    noise = torch.rand(count, 1, coarse, coarse, generator=random)
-    noise = interpolate(noise, size=(size, size), mode="bicubic", align_corners=False)
-    return torch.sigmoid((noise - _uniform(count, 0.62, 0.92, random)) * 40)
+    noise = torch.rand(count, 1, coarse, coarse, generator=random).to(within)
+    noise = interpolate(noise, size=(size, size), mode="bicubic", align_corners=False) * within
+    level = _uniform(count, 0.65, 0.95, random).to(within) * noise.amax((2, 3), keepdim=True)  # below the highest peak
+    return torch.sigmoid((noise - level) * 40) * within
 
 
 def darker(light: Images, random: Generator) -> Images:
@@ -78,14 +82,13 @@ def erased(light: Images, random: Generator) -> Images:  # noqa: ARG001 - all wa
 
 
 def another(light: Images, random: Generator) -> Images:  # noqa: ARG001
-    """Show another image of the batch, upside down: foreign texture, and the outlines of both where all of it shows."""
+    """Show another image of the batch, upside down: foreign texture and outline."""
     return light.roll(1, 0).flip(2)
 
 
 Way = Callable[[Images, Generator], Images]
-OVERALL: Final[tuple[Way, ...]] = (darker, paler, tinted, another)
-WAYS: Final[tuple[Way, ...]] = (*OVERALL, erased)
-"""All ways; ``erased`` is for blobs alone, as nothing would be left otherwise."""
+RECOLOURED: Final[tuple[Way, ...]] = (darker, paler, tinted)
+WAYS: Final[tuple[Way, ...]] = (*RECOLOURED, erased, another)
 
 
 def _uniform(count: int, low: float, high: float, random: Generator) -> Float[Tensor, "count 1 1 1"]:

@@ -187,7 +187,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         gan=GanConfig(loss="bce", generator_steps=2, steps=4000),
         search=SearchConfig(steps=500, tolerance=0.0, candidates=1, clamp=False),
     ),
-    # Measured in benchmarks/README.md.
+    # What is measured of them, and what is not, stands in benchmarks/README.md.
     "standard": Recipe(
         model=ModelConfig(width=16, kernel=4, batch_norm=False),
         gan=replace(_BETTER, steps=3000, ema=0.995),

@@ -148,10 +148,10 @@ def test_a_connection_that_breaks_without_a_byte_is_given_up_and_the_part_kept(s
 def test_ctrl_c_keeps_the_part(server: Server, tmp_path: Path):
     def stop(name: str, done: int, total: int | None) -> None:
         if done >= 50_000:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("stop")
 
     url = server.add("a", Page(BODY))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stop"):
         fetch(remote(url), tmp_path, report=stop)
     assert "file.bin" not in files_in(tmp_path)
     assert fetch(remote(url), tmp_path, report=ignore).read_bytes() == BODY

@@ -264,7 +264,7 @@ def test_an_error_in_a_network_reaches_the_caller(tiny) -> None:
 
 def test_stopping_from_the_outside_ends_the_search_at_once(tiny) -> None:
     def interrupt(done: int, total: int) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("stop")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stop"):
         search_latent(*tiny, some_images(50), SearchConfig(steps=100, tolerance=0.0), on_progress=interrupt)

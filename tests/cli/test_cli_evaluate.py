@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_commands import Run
@@ -70,6 +74,71 @@ def test_a_limit_takes_its_share_of_every_folder(run: Run, tiny_model: Path, pho
     subjects = json.loads((tmp_path / "out" / "metrics.json").read_text())["subjects"]
     assert subjects["photos"] == 2
     assert subjects["good"] == subjects["defect"] > 0
+
+
+def labelled(photos: DemoData, folder: Path) -> Path:
+    """Three photos with masks and one that is none."""
+    for number, name in enumerate(("a", "b", "c")):
+        tray = number % 2
+        for source, target in (
+            (photos.test[tray], folder / "test" / "mixed" / f"{name}.jpg"),
+            (photos.masks[tray], folder / "ground_truth" / "mixed" / f"{name}_mask.png"),
+        ):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    (folder / "train" / "good").mkdir(parents=True)
+    (folder / "test" / "mixed" / "aa.jpg").write_bytes(b"no photo")
+    return folder
+
+
+def results_of(out: Path) -> dict[str, Any]:
+    """What an evaluation wrote, without what two runs may differ in."""
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    for name in ("date", "command"):
+        del metrics[name]
+    pictures = re.findall(r'src="(data:[^"]+)"', (out / "report.html").read_text(encoding="utf-8"))
+    return {"metrics": metrics, "scores": (out / "scores.csv").read_bytes(), "pictures": pictures}
+
+
+def test_a_killed_run_is_taken_up_where_it_was(run: Run, tiny_model: Path, photos: DemoData, tmp_path: Path) -> None:
+    source, whole, killed = labelled(photos, tmp_path / "mvtec"), tmp_path / "whole", tmp_path / "killed"
+    evaluate = ("evaluate", source, "--model", tiny_model, *RATE, "--out")
+    assert run(*evaluate, whole).status == 3
+    assert sorted(path.name for path in whole.iterdir()) == ["metrics.json", "report.html", "scores.csv"]
+    pid = os.fork()
+    if pid == 0:  # a child that dies as soon as the second photo is recorded
+        import cafepick.jobs.journal as module
+
+        add = module.Journal.add
+
+        def add_and_die(self: module.Journal, image: str, *record: Any, **more: Any) -> None:
+            add(self, image, *record, **more)
+            if image.endswith("b.jpg"):
+                os.kill(os.getpid(), 9)
+
+        module.Journal.add = add_and_die  # type: ignore[method-assign]
+        run(*evaluate, killed)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
+    assert sorted(path.name for path in killed.iterdir()) == ["evaluate.partial", "evaluate.partial.jsonl"]
+    for name in ("a.jpg", "b.jpg"):  # whoever read them again would find them broken
+        (source / "test" / "mixed" / name).write_bytes(b"gone")
+    resumed = run(*evaluate, killed, "--resume")
+    assert resumed.status == 3, resumed.err
+    skipped = [line for line in resumed.err.splitlines() if line.startswith("skipped")]
+    assert [line.split(":")[0] for line in skipped] == ["skipped test/mixed/aa.jpg"]
+    assert results_of(killed) == results_of(whole)
+    assert results_of(whole)["metrics"]["pixel"]["images"] == 3
+    assert sorted(path.name for path in killed.iterdir()) == ["metrics.json", "report.html", "scores.csv"]
+
+
+def test_another_run_is_not_taken_up(run: Run, tiny_model: Path, photos: DemoData, tmp_path: Path) -> None:
+    journal = tmp_path / "evaluate.partial.jsonl"
+    journal.write_text('{"model": "other", "false_reject": 0.05, "source": "elsewhere"}\n')
+    ran = run("evaluate", photos.annotations, "--model", tiny_model, "--out", tmp_path, *RATE, "--resume")
+    assert ran.status == 1
+    assert "go without --resume to begin anew" in ran.err
+    assert not (tmp_path / "metrics.json").exists()
 
 
 def test_each_reason_is_said_once() -> None:

@@ -21,8 +21,10 @@ from cafepick.data.sources import open_source
 from cafepick.detector import Detector
 from cafepick.errors import CalibrationError, ConfigError, SourceError
 from cafepick.images import write_image
-from cafepick.jobs.evaluate import Evaluated, Evaluation, evaluate_source
+from cafepick.jobs import inspect
+from cafepick.jobs.evaluate import Evaluated, Evaluation, _identity, evaluate_source
 from cafepick.jobs.inspect import COLUMNS, Inspection, inspect_source
+from cafepick.jobs.notebook import Notebook
 from cafepick.jobs.truth import Labelling
 from cafepick.models.build import build_generator
 from cafepick.scoring.calibrate import Calibration
@@ -254,6 +256,53 @@ def test_labels_that_are_missing_or_match_nothing_are_errors(data, evaluate, tmp
         evaluate(flat, labels=read_labels(tmp_path / "labels.csv"))
     with pytest.raises(ConfigError, match="--use-outlines needs outlines"):
         evaluate(open_source(data.folder), use_outlines=True)
+
+
+def test_a_stopped_run_goes_on_to_the_same_result(data, tiny_detector, monkeypatch, tmp_path):
+    monkeypatch.setattr(inspect, "SUBJECTS_AT_ONCE", 1)  # so that it can stop after each photo
+
+    def evaluated(out, **more) -> Evaluated:
+        job = Evaluation(
+            source=open_source(data.annotations), detector=tiny_detector, out=out, false_reject=RATE, **more
+        )
+        return evaluate_source(job, progress=silent, stopping=lambda: "resume" not in more)
+
+    stopped = evaluated(tmp_path)
+    assert (stopped.finished, stopped.photos, stopped.metrics) == (False, 1, {})
+    assert not (tmp_path / "metrics.json").exists()
+    resumed = evaluated(tmp_path, resume=True)
+    whole = evaluated(tmp_path / "whole", resume=True)  # nothing to take up: begins anew
+    assert (resumed.finished, resumed.photos) == (True, 2)
+    assert resumed.subjects == whole.subjects
+    assert resumed.metrics["finding"] == whole.metrics["finding"]
+    assert [one.row for one in resumed.mistakes] == [one.row for one in whole.mistakes]
+    for one, other in zip(resumed.mistakes, whole.mistakes, strict=True):
+        np.testing.assert_array_equal(one.panel, other.panel)
+
+
+def test_a_truth_that_changed_does_not_go_on_with_the_old_one(data, tiny_detector, tmp_path):
+    job = Evaluation(source=open_source(data.annotations), detector=tiny_detector, out=tmp_path, false_reject=RATE)
+    with Notebook(tmp_path, _identity(job), resume=False):
+        pass
+    first, *others = job.source.items
+    relabelled = replace(first, outline_labels=("sour", *first.outline_labels[1:]))
+    changed_source = replace(job.source, items=(relabelled, *others))
+    with pytest.raises(ConfigError, match=r"cannot take up the run .* truth was .* go without --resume"):
+        evaluate_source(replace(job, source=changed_source, resume=True), progress=silent)
+
+
+def test_damaged_notes_are_refused(data, tiny_detector, tmp_path):
+    job = Evaluation(source=open_source(data.folder), detector=tiny_detector, out=tmp_path, false_reject=RATE)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_source(job, progress=interrupted)
+    next((tmp_path / "evaluate.partial").iterdir()).write_bytes(b"cut")
+    with pytest.raises(ConfigError, match=r"the notes on .* are damaged .*: go without --resume to begin anew"):
+        evaluate_source(replace(job, resume=True), progress=silent)
+    assert evaluate_source(job, progress=silent).finished
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # of the reconstruction, which is none

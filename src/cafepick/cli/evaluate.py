@@ -56,6 +56,7 @@ def evaluate(
     use_outlines: Annotated[
         bool, typer.Option("--use-outlines", help="Judge the annotated outlines, instead of beans that are found.")
     ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Take up an interrupted run in --out.")] = False,
     language: Annotated[Language, typer.Option(help="Of report.html: en or ja.")] = Language.en,
     device: Device = "auto",
     pattern: Pattern = None,
@@ -67,6 +68,7 @@ def evaluate(
 ) -> None:
     """Measure how well a model tells good from bad: metrics.json, scores.csv and report.html in --out."""
     from cafepick.cli.progress import progress
+    from cafepick.cli.stopping import stop_on_signal
     from cafepick.data.labels import read_labels
     from cafepick.detector import Detector
     from cafepick.jobs.evaluate import Evaluation, evaluate_source
@@ -89,9 +91,13 @@ def evaluate(
         language=language.value,
         command=("cafepick", *sys.argv[1:]),
         training_curves=curves if curves.is_file() else None,
+        resume=resume,
     )
-    with progress() as report:
-        result = evaluate_source(job, progress=report)
+    with progress() as report, stop_on_signal() as stopping:
+        result = evaluate_source(job, progress=report, stopping=stopping)
+    if not result.finished:
+        typer.echo(f"stopped after {result.photos} photos; the same command with --resume goes on from there")
+        raise typer.Exit(130)
     typer.echo(summary(result.metrics))
     typer.echo(f"the numbers are in {out / 'metrics.json'} and {out / 'scores.csv'}")
     raise typer.Exit(told_failures(result.failures))

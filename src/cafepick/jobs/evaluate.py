@@ -16,6 +16,7 @@ from cafepick.errors import PhotoError, SourceError
 from cafepick.files import write_csv, write_json
 from cafepick.jobs.gather import Failure, Progress
 from cafepick.jobs.inspect import COLUMNS, batches
+from cafepick.jobs.notebook import Notebook
 from cafepick.jobs.notes import Notes
 from cafepick.jobs.pixels import side_for
 from cafepick.jobs.truth import Labelling
@@ -32,7 +33,7 @@ from cafepick.scoring.evaluation import (
 from cafepick.types import Judgement, Mistake, SubjectRow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cafepick.data.sources import Source
 
@@ -58,6 +59,8 @@ class Evaluation:
     """What the user typed, for the record."""
     training_curves: Path | None = None
     """Picture of how training went, for the report."""
+    resume: bool = False
+    """Take up an interrupted run in ``out``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,34 +68,61 @@ class Evaluated:
     """What came out."""
 
     metrics: dict[str, Any]
-    """The content of ``metrics.json``."""
+    """The content of ``metrics.json``; empty when the run was stopped before the last photo."""
     subjects: tuple[SubjectRow, ...]
     """One for each line of ``scores.csv``."""
     mistakes: tuple[Mistake, ...]
     """Good subjects judged NG, the highest score first, then defective ones judged OK, the lowest first."""
     failures: tuple[Failure, ...]
+    photos: int
+    """Photos judged."""
+
+    @property
+    def finished(self) -> bool:
+        """False when the run was stopped before the last photo."""
+        return bool(self.metrics)
 
 
-def evaluate_source(job: Evaluation, *, progress: Progress) -> Evaluated:
+def evaluate_source(job: Evaluation, *, progress: Progress, stopping: Callable[[], bool] = lambda: False) -> Evaluated:
     """Judge every photo as ``detect`` would and compare the verdicts with the labels.
 
     Writes ``metrics.json``, ``scores.csv`` and ``report.html`` into ``job.out``. A photo that cannot be read, or whose
-    mask cannot, is named in the result, and the run goes on.
+    mask cannot, is named in the result, and the run goes on. A run that was stopped or killed leaves
+    ``evaluate.partial.jsonl`` behind, from which ``job.resume`` takes it up.
+
+    Args:
+        job: what to judge, and what is known about it.
+        progress: called after each set of photos.
+        stopping: asked then; True ends the run before its results are written.
 
     Raises:
         SourceError: there are no labels, they fit nothing, or no labelled subject could be judged.
         CalibrationError: the model cannot promise the false-reject rate asked for, or a score is not finite.
-        ConfigError: the class called good is not there, or there are no outlines to use.
+        ConfigError: the class called good is not there, there are no outlines to use, or the run to take up was made
+            with another model, rate, source or truth.
+        OutputError: the results cannot be written.
     """
     job.detector.threshold(job.false_reject)  # an impossible promise is refused before any work
     remarks = job.labelling.check(job.source)
-    notes, failures = _judge(job, progress)
-    if not any(row.label is not None and row.score is not None for row in notes.subjects):
-        raise _nothing_judged(job, notes, failures)
+    with Notebook(job.out, _identity(job), resume=job.resume) as book:
+        notes, failures = _judge(job, book, progress, stopping)
+        done = len(book.names)
+        if done + len(failures) < len(job.source.items):
+            return Evaluated({}, tuple(notes.subjects), (), tuple(failures), done)
+        if not any(row.label is not None and row.score is not None for row in notes.subjects):
+            book.remove()
+            raise _nothing_judged(job, notes, failures)
+        result = _write_results(job, notes, failures, remarks)
+        book.remove()
+    return result
+
+
+def _write_results(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks: Sequence[str]) -> Evaluated:
     metrics = _metrics(job, notes, failures, remarks)
     write_csv(job.out / "scores.csv", (*COLUMNS, "label"), notes.table)
     write_json(job.out / "metrics.json", metrics)
-    result = Evaluated(metrics, tuple(notes.subjects), (*notes.rejected, *notes.missed), tuple(failures))
+    photos = len(job.source.items) - len(failures)
+    result = Evaluated(metrics, tuple(notes.subjects), (*notes.rejected, *notes.missed), tuple(failures), photos)
     write_report(
         job.out / "report.html",
         metrics,
@@ -104,11 +134,31 @@ def evaluate_source(job: Evaluation, *, progress: Progress) -> Evaluated:
     return result
 
 
-def _judge(job: Evaluation, progress: Progress) -> tuple[Notes, list[Failure]]:
-    items, failures, judged = job.source.items, list[Failure](), 0
+def _identity(job: Evaluation) -> dict[str, Any]:
+    """What two runs must have in common for the second to go on with the first."""
+    return {
+        "model": job.detector.checksum,
+        "false_reject": job.false_reject,
+        "source": str(job.source.root),
+        "photos": len(job.source.items),
+        "good": list(job.labelling.good),
+        "use_outlines": job.labelling.use_outlines,
+        "truth": job.labelling.digest(job.source),
+    }
+
+
+def _judge(
+    job: Evaluation, book: Notebook, progress: Progress, stopping: Callable[[], bool]
+) -> tuple[Notes, list[Failure]]:
+    """Judge the photos that ``book`` does not know yet; return what is known of all."""
+    items, failures = job.source.items, list[Failure]()
     masks = any(item.mask_path is not None for item in items)
     notes = Notes(job.labelling, side_for(len(items)) if masks else None)
-    for batch in batches(job.source, job.detector, items, failures, annotated=job.labelling.use_outlines):
+    for name in book.names:
+        notes.add(book.read(name))
+    known = set(book.names)
+    remaining = [item for item in items if item.name not in known]
+    for batch in batches(job.source, job.detector, remaining, failures, annotated=job.labelling.use_outlines):
         verdicts = job.detector.judge([photo.prepared for photo in batch], false_reject=job.false_reject)
         for photo, found in zip(batch, verdicts, strict=True):
             try:
@@ -116,10 +166,14 @@ def _judge(job: Evaluation, progress: Progress) -> tuple[Notes, list[Failure]]:
             except PhotoError as error:
                 failures.append(Failure(photo.item.name, str(error)))
                 continue
-            judged += 1
-            notes.add(photo, found, truth)
-        progress("judging photos", judged + len(failures), len(items))
-    return notes, failures
+            noted = notes.of(photo, found, truth)
+            book.add(photo.item.name, noted)
+            notes.add(noted)
+        progress("judging photos", len(book.names) + len(failures), len(items))
+        if stopping():
+            break
+    place = {item.name: number for number, item in enumerate(items)}
+    return notes, sorted(failures, key=lambda failure: place[failure.name])
 
 
 def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks: Sequence[str]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class Journal:
     """Name of each judged photo and its rows of ``scores.csv``."""
     notes: dict[str, list[str]] = field(default_factory=dict)
     """What is odd about a photo, where something is."""
+    more: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What else the job keeps of a photo, plain JSON values, where it keeps something."""
 
     @classmethod
     def start(cls, path: Path, run: dict[str, Any]) -> Journal:
@@ -66,10 +68,11 @@ class Journal:
             raise ConfigError(f"cannot take up the run in {path.parent}: {said}; go without --resume to begin anew")
         rows = {photo["image"]: photo["rows"] for photo in photos}
         notes = {photo["image"]: photo["notes"] for photo in photos if photo["notes"]}
-        return cls(path, _opened(path, "a"), rows, notes)
+        more = {photo["image"]: photo["more"] for photo in photos if "more" in photo}
+        return cls(path, _opened(path, "a"), rows, notes, more)
 
-    def add(self, image: str, rows: list[Row], notes: Sequence[str] = ()) -> None:
-        """Record the rows of one photo and what is odd about it; on return they are on the disk.
+    def add(self, image: str, rows: list[Row], notes: Sequence[str] = (), more: dict[str, Any] | None = None) -> None:
+        """Record the rows of one photo, what is odd about it and what else is kept; on return they are on the disk.
 
         Raises:
             OutputError: they cannot be written; ``resume`` then begins with the photo before.
@@ -77,7 +80,11 @@ class Journal:
         self.rows[image] = rows
         if notes:
             self.notes[image] = list(notes)
-        self._append({"image": image, "rows": rows, "notes": list(notes)})
+        record: dict[str, Any] = {"image": image, "rows": rows, "notes": list(notes)}
+        if more is not None:
+            self.more[image] = more
+            record["more"] = more
+        self._append(record)
 
     def remove(self) -> None:
         """Delete the journal, once its rows are in ``scores.csv``."""

@@ -15,17 +15,32 @@ from cafepick.scoring.evaluation import Found, Judged, PixelTruth
 from cafepick.types import Judgement, Mistake, SubjectRow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from cafepick.jobs.inspect import Photo
     from cafepick.jobs.journal import Row
     from cafepick.jobs.truth import Labelling, Truth
-    from cafepick.types import Evidence, Verdict
+    from cafepick.types import Verdict
 
 MOST_MISTAKES: Final = 12
 """So many mistakes of each kind are kept, the worst ones."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PhotoNotes:
+    """What is kept of one judged photo."""
+
+    subjects: tuple[SubjectRow, ...]
+    table: tuple[Row, ...]
+    """Its lines of ``scores.csv``."""
+    found: Found | None = None
+    pixels: PixelTruth | None = None
+    without_mask: bool = False
+    """It has defects, but no mask."""
+    mistakes: tuple[Mistake, ...] = ()
+    """Its wrong verdicts that were among the worst when it was judged."""
 
 
 @dataclass(eq=False)
@@ -47,19 +62,36 @@ class Notes:
     missed: list[Mistake] = field(default_factory=list)
     """Defective subjects judged OK, the lowest score first."""
 
-    def add(self, photo: Photo, verdicts: Sequence[Verdict], truth: Truth) -> None:
-        """Note the verdicts of one photo, and what is true."""
+    def of(self, photo: Photo, verdicts: Sequence[Verdict], truth: Truth) -> PhotoNotes:
+        """Return what to keep of one photo; only mistakes that are among the worst so far are drawn."""
         name = photo.item.name
         labels = truth.labels or (None,)  # an empty photo has one verdict, and no subject
-        for verdict, label in zip(verdicts, labels, strict=True):
-            row = _subject(name, verdict, label)
-            self.subjects.append(row)
-            self.table.append([*table_row(name, verdict), label or ""])
-            self._keep_mistake(row, verdict.evidence, truth.mask)
-        if truth.found is not None:
-            self.found.append(truth.found)
-        if self.side is not None:
-            self._keep_pixels(photo, verdicts, truth, self.side)
+        rows = tuple(_subject(name, verdict, label) for verdict, label in zip(verdicts, labels, strict=True))
+        mask = None if self.side is None else self._mask(photo, truth)
+        return PhotoNotes(
+            subjects=rows,
+            table=tuple([*table_row(name, one), row.label or ""] for one, row in zip(verdicts, rows, strict=True)),
+            found=truth.found,
+            pixels=None if mask is None or self.side is None else pixel_truth(mask, verdicts, side=self.side),
+            without_mask=mask is None and self.side is not None,
+            mistakes=tuple(self._mistakes(rows, verdicts, truth.mask)),
+        )
+
+    def add(self, photo: PhotoNotes) -> None:
+        """Take in what was kept of one photo, judged now or in a run before."""
+        self.subjects.extend(photo.subjects)
+        self.table.extend(photo.table)
+        if photo.found is not None:
+            self.found.append(photo.found)
+        if photo.pixels is not None:
+            self.pixels.append(photo.pixels)
+        self.without_mask += photo.without_mask
+        for mistake in photo.mistakes:
+            kept = self._mistakes_like(mistake.row)
+            if kept is not None:
+                kept.append(mistake)
+                kept.sort(key=_rank)
+                del kept[MOST_MISTAKES:]
 
     def judged(self) -> Judged:
         """Return the subjects that have a label and a score."""
@@ -75,37 +107,42 @@ class Notes:
             discrimination=np.array([row.discrimination for row in rows], np.float64),
         )
 
-    def _keep_mistake(self, row: SubjectRow, evidence: Evidence | None, mask: NDArray[np.bool_] | None) -> None:
-        """Draw a wrong verdict if it is among the worst so far."""
-        if row.label is None or evidence is None:
-            return
+    def _mistakes(
+        self, rows: Sequence[SubjectRow], verdicts: Sequence[Verdict], mask: NDArray[np.bool_] | None
+    ) -> Iterator[Mistake]:
+        """Draw the wrong verdicts of a photo that are among the worst so far."""
+        for row, verdict in zip(rows, verdicts, strict=True):
+            kept = self._mistakes_like(row)
+            if kept is None or verdict.evidence is None:
+                continue
+            if len(kept) < MOST_MISTAKES or _badness(row) < _rank(kept[-1]):
+                truth = None if mask is None else mask_in_crop(mask, verdict.evidence.crop)
+                yield Mistake(row, panel(verdict.evidence, truth))
+
+    def _mistakes_like(self, row: SubjectRow) -> list[Mistake] | None:
+        """Return the list that a wrong verdict belongs to; None for a right one and for a subject without a label."""
+        if row.label is None:
+            return None
         good = self.labelling.is_good(row.label)
-        kept, wrong = (self.rejected, Judgement.NG) if good else (self.missed, Judgement.OK)
-        badness = _highest_first if good else _lowest_first
-        if row.verdict is wrong and (len(kept) < MOST_MISTAKES or badness(row) < badness(kept[-1].row)):
-            truth = None if mask is None else mask_in_crop(mask, evidence.crop)
-            kept.append(Mistake(row, panel(evidence, truth)))
-            kept.sort(key=lambda mistake: badness(mistake.row))
-            del kept[MOST_MISTAKES:]
+        if good and row.verdict is Judgement.NG:
+            return self.rejected
+        return self.missed if not good and row.verdict is Judgement.OK else None
 
-    def _keep_pixels(self, photo: Photo, verdicts: Sequence[Verdict], truth: Truth, side: int) -> None:
-        """Keep map and mask; a photo without a mask counts as free of defects only if all of it is good."""
+    def _mask(self, photo: Photo, truth: Truth) -> NDArray[np.bool_] | None:
+        """Return the defects (H, W); without a mask, a photo counts as free of them only if all of it is good."""
         labels = set(truth.labels) or {photo.item.label}
-        mask = truth.mask
-        if mask is None and all(label is not None and self.labelling.is_good(label) for label in labels):
-            mask = np.zeros(photo.prepared.shape, bool)
-        if mask is None:
-            self.without_mask += 1
-        else:
-            self.pixels.append(pixel_truth(mask, verdicts, side=side))
+        if truth.mask is None and all(label is not None and self.labelling.is_good(label) for label in labels):
+            return np.zeros(photo.prepared.shape, bool)
+        return truth.mask
 
 
-def _highest_first(row: SubjectRow) -> float:
-    return -(row.score or 0.0)
+def _badness(row: SubjectRow) -> float:
+    """Rank mistakes, the worst lowest: a high score of what was rejected, a low one of what was missed."""
+    return (row.score or 0.0) * (-1 if row.verdict is Judgement.NG else 1)
 
 
-def _lowest_first(row: SubjectRow) -> float:
-    return row.score or 0.0
+def _rank(mistake: Mistake) -> float:
+    return _badness(mistake.row)
 
 
 def _subject(image: str, verdict: Verdict, label: str | None) -> SubjectRow:

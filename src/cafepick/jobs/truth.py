@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -77,6 +78,17 @@ class Labelling:
         if not unknown:
             return ()
         return (f"labels: {len(unknown)} labelled photos are not in the source, first {unknown[0]}",)
+
+    def digest(self, source: Source) -> str:
+        """Return a hash of all that is known about the photos of ``source``, their names included."""
+        digest = hashlib.sha256()
+        for item in source.items:
+            digest.update(repr((item.name, item.label, str(item.mask_path), item.outline_labels)).encode())
+            for outline in item.outlines or ():
+                digest.update(np.ascontiguousarray(outline).data)
+        known = () if self.labels is None else (sorted(self.labels.photos.items()), sorted(self.labels.beans.items()))
+        digest.update(repr(known).encode())
+        return digest.hexdigest()[:16]
 
     def truth_of(self, item: Item, prepared: Prepared) -> Truth:
         """Say what the subjects of one photo are.

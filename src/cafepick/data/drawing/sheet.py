@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -104,6 +104,14 @@ class SheetPhoto:
     beans: tuple[DrawnBean, ...]
 
 
+class _Setting(NamedTuple):
+    """What all that lies on the table has in common."""
+
+    shot: Shot
+    camera: Camera
+    light: Light
+
+
 def paper_corners(paper: str) -> NDArray[np.float64]:
     """(4, 2) corners of a sheet about its centre, mm, clockwise as seen, the first side a long one."""
     long, short = PAPERS[paper]
@@ -126,13 +134,13 @@ def draw_sheet_photo(rng: np.random.Generator, shot: Shot) -> SheetPhoto:
     aim = {"tilt": shot.tilt, "azimuth": shot.azimuth, "roll": shot.roll, "fill": shot.fill, "shift": shot.shift}
     camera = aimed_camera(corners, width=shot.width, height=shot.height, focal=focal, bend=shot.bend, **aim)
     light = Light(lamp.uniform(0, 2 * np.pi), float(np.deg2rad(lamp.uniform(45, 66))), lamp.uniform(0.35, 0.55))
-    places = _sheets(shot, corners)
+    setting, places = _Setting(shot, camera, light), _sheets(shot, corners)
     top = draw_table(table, shot.table, side=_TABLE_SIDE, per_mm=_TABLE_PER_MM, clutter=shot.clutter)
     image = _warped(top, _flat_map(_TABLE_SIDE, _TABLE_SIDE, _TABLE_PER_MM), camera, border=cv2.BORDER_REFLECT_101)
     for middle in places:
-        image = _lay_sheet(image, shot, camera, middle, light, ground)
+        image = _lay_sheet(image, setting, middle, ground)
     placed, where = _strew(shot, positions, lot)
-    image = _lay_beans(image, shot, camera, placed, light, (lot, surfaces))
+    image = _lay_beans(image, setting, placed, (lot, surfaces))
     small = cv2.resize(image, (shot.width, shot.height), interpolation=cv2.INTER_AREA)
     bent = cv2.remap(small, *camera.unbent(), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) if shot.bend else small
     photo = photograph(np.asarray(bent, np.float32) * _uneven(lamp, shot), sensor)
@@ -170,10 +178,9 @@ def _warped(
     return np.asarray(cv2.warpPerspective(layer, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border), np.float32)
 
 
-def _lay_sheet(
-    image: Floats, shot: Shot, camera: Camera, middle: NDArray[np.float64], light: Light, rng: np.random.Generator
-) -> Floats:
+def _lay_sheet(image: Floats, setting: _Setting, middle: NDArray[np.float64], rng: np.random.Generator) -> Floats:
     """Lay a sheet on what is there; its thin shadow shows on the side away from the lamp."""
+    shot, camera, light = setting
     long, short = PAPERS[shot.paper]
     margin = 6.0
     to_mm = _flat_map(long + 2 * margin, short + 2 * margin, PER_MM)
@@ -213,7 +220,8 @@ def _strew(shot: Shot, positions: np.random.Generator, lot: np.random.Generator)
     long, short = PAPERS[shot.paper]
     length = 9.5 * PER_MM
     inset = 5.0
-    area = Box(*((_AROUND + inset) * PER_MM,) * 2, (long - 2 * inset) * PER_MM, (short - 2 * inset) * PER_MM)
+    corner = (_AROUND + inset) * PER_MM
+    area = Box(corner, corner, (long - 2 * inset) * PER_MM, (short - 2 * inset) * PER_MM)
     placed = place([draw_form(GOOD, length, lot) for _ in range(shot.beans)], area, 0.15, positions)
     where = ["sheet"] * shot.beans
     outside = [("edge", index) for index in range(shot.edge_beans)]
@@ -235,17 +243,12 @@ def _strew(shot: Shot, positions: np.random.Generator, lot: np.random.Generator)
 
 
 def _lay_beans(
-    image: Floats,
-    shot: Shot,
-    camera: Camera,
-    placed: Sequence[Placed],
-    light: Light,
-    rngs: tuple[np.random.Generator, np.random.Generator],
+    image: Floats, setting: _Setting, placed: Sequence[Placed], rngs: tuple[np.random.Generator, np.random.Generator]
 ) -> Floats:
     """Lay the beans on sheet and table, slice by slice, with their shadows."""
     if not placed:
         return image
-    lot, surfaces = rngs
+    (shot, camera, light), (lot, surfaces) = setting, rngs
     long, short = (side + 2 * _AROUND for side in PAPERS[shot.paper])
     to_mm = _flat_map(long, short, PER_MM)
     shape = (round(short * PER_MM), round(long * PER_MM))

@@ -67,7 +67,7 @@ def _striped(rng: np.random.Generator, pixels: int, per_mm: float) -> Floats:
 
 def _stripes(rng: np.random.Generator, pixels: int, per_mm: float) -> Floats:
     period = rng.uniform(16, 50) * per_mm
-    return (np.arange(pixels) + rng.uniform(0, period)) % period < period / 2
+    return ((np.arange(pixels) + rng.uniform(0, period)) % period < period / 2).astype(np.float32)
 
 
 def _cloth(rng: np.random.Generator, share: Floats) -> Floats:

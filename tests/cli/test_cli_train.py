@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +14,7 @@ import pytest
 from cli_commands import CAFEPICK, ONE_THREAD, TINY, Run
 
 from cafepick.artefact import load_artefact
-from cafepick.data.demo import DemoData
+from cafepick.data.demo import DemoData, write_demo_data
 
 
 def train_command(photos: DemoData, model: Path, *more: object) -> list[str]:
@@ -78,17 +79,42 @@ def test_other_settings_do_not_take_up_a_run(run: Run, taught: Path, photos: Dem
     assert "gan.batch was 8, is 4" in ran.err
 
 
+@pytest.fixture(scope="module")
+def new_lot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of good beans that no model was trained on; more beans than ``taught`` kept aside."""
+    lot = write_demo_data(tmp_path_factory.mktemp("lot"), seed=1, train_trays=4, test_trays=1, beans=25)
+    return lot.folder / "train"
+
+
 def test_calibrating_anew_replaces_the_threshold_and_keeps_the_record(
-    run: Run, taught: Path, photos: DemoData, tmp_path: Path
+    run: Run, taught: Path, new_lot: Path, tmp_path: Path
 ) -> None:
     model = tmp_path / "copy.cafepick"
     model.write_bytes(taught.read_bytes())
-    ran = run("calibrate", photos.folder / "train", "--model", model, "--set", "search.steps=2")
+    ran = run("calibrate", new_lot, "--model", model, "--set", "search.steps=2")
     assert ran.status == 0, ran.err
     header = load_artefact(model).header
     assert header["search"]["steps"] == 2
     assert len(header["calibration"]["history"]) == 1
     assert header["calibration"]["subjects"] > header["calibration"]["history"][0]["subjects"]
+
+
+def test_photos_that_the_model_learnt_from_do_not_calibrate_it(
+    run: Run, taught: Path, photos: DemoData, new_lot: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "copy.cafepick"
+    model.write_bytes(taught.read_bytes())
+    ran = run("calibrate", photos.folder / "train", "--model", model)
+    kept_aside = load_artefact(taught).header["training"]["held_back"] // 25
+    assert ran.status == 1
+    assert f"{4 - kept_aside} of the 4 photos in {photos.folder / 'train'} are among those that the model" in ran.err
+    mixed = tmp_path / "mixed"  # a copy under another name among new photos
+    shutil.copytree(new_lot, mixed)
+    copies = [shutil.copy(photo, mixed / "good" / f"copy_{number}.jpg") for number, photo in enumerate(photos.train)]
+    ran = run("calibrate", mixed, "--model", model)
+    assert ran.status == 1
+    assert f"{len(copies) - kept_aside} of the 8 photos" in ran.err
+    assert model.read_bytes() == taught.read_bytes()
 
 
 def test_calibrating_without_photos_takes_those_kept_aside(run: Run, taught: Path, tmp_path: Path) -> None:
@@ -117,6 +143,7 @@ def test_info_tells_what_the_file_holds(run: Run, taught: Path, tmp_path: Path) 
     ran = run("info", taught, "--samples", tmp_path / "samples.png")
     assert ran.status == 0
     assert "training.recipe" in ran.out
+    assert max(map(len, ran.out.splitlines())) < 300
     assert (tmp_path / "samples.png").is_file()
     assert json.loads(run("info", taught, "--json").out) == load_artefact(taught).header
 

@@ -31,6 +31,7 @@ def calibrate(
     from cafepick.errors import ConfigError
     from cafepick.jobs import teach
     from cafepick.jobs.gather import gather_as
+    from cafepick.jobs.seen import refuse_learnt
 
     detector = Detector.load(model, device=device)
     before = Recipe(search=detector.search)
@@ -48,6 +49,7 @@ def calibrate(
         else:
             photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
             subjects = gather_as(photos, detector.crop, progress=report)
+            refuse_learnt(detector.facts, subjects, str(photos.root))
             crops, where = subjects.crops, str(photos.root)
             failures, conditions = subjects.failures, subjects.conditions
         teach.calibrate(detector, crops, where=where, conditions=conditions, progress=report).save(model)

@@ -19,6 +19,7 @@ from cafepick.jobs.inspect import COLUMNS, batches
 from cafepick.jobs.notebook import Notebook
 from cafepick.jobs.notes import Notes
 from cafepick.jobs.pixels import side_for
+from cafepick.jobs.seen import FIELD as LEARNT_FROM
 from cafepick.jobs.truth import Labelling
 from cafepick.report import write_report
 from cafepick.scoring.calibrate import needed
@@ -191,7 +192,8 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         "source": str(job.source.root),
         "model": job.detector.checksum,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        **{key: facts.get(key, {}) for key in ("training", "calibration", "versions")},
+        "training": {key: value for key, value in facts.get("training", {}).items() if key != LEARNT_FROM},
+        **{key: facts.get(key, {}) for key in ("calibration", "versions")},
         "subject": job.detector.crop.subject,
         "good": list(job.labelling.good),
         "subjects": {

@@ -13,6 +13,7 @@ from cafepick.beans.conditions import Range, conditions_of
 from cafepick.beans.crop import crop_beans, crop_whole, fit_zoom
 from cafepick.beans.find import scene_of
 from cafepick.errors import PhotoError, SourceError
+from cafepick.jobs.seen import print_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +51,8 @@ class Subjects:
     """(n,) which photo each crop comes from, as a position in ``names``."""
     names: tuple[str, ...]
     """The photos that gave at least one crop."""
+    prints: tuple[str, ...]
+    """What tells each of these photos from others, see ``seen``."""
     config: CropConfig
     """How they were cut, zoom included."""
     failures: tuple[Failure, ...]
@@ -109,11 +112,13 @@ def _find(source: Source, config: CropConfig, progress: Progress) -> tuple[dict[
 def _cut(
     source: Source, scenes: dict[Item, Scene | None], config: CropConfig, unread: list[Failure], progress: Progress
 ) -> Subjects:
-    def cut(item: Item) -> list[Crop | None]:
+    def cut(item: Item) -> tuple[list[Crop | None], str]:
         photo, scene = source.read(item), scenes[item]
-        return [crop_whole(photo, config)] if scene is None else crop_beans(photo, scene, config)
+        found = [crop_whole(photo, config)] if scene is None else crop_beans(photo, scene, config)
+        return [*found], print_of(photo)
 
-    crops, failed = _each(scenes, cut, "cutting crops", progress)
+    cuttings, failed = _each(scenes, cut, "cutting crops", progress)
+    crops = {item: found for item, (found, _) in cuttings.items()}
     whole = {item: [crop.image for crop in found if crop] for item, found in crops.items()}
     full = [item for item, images in whole.items() if images]
     if not full:
@@ -122,6 +127,7 @@ def _cut(
         crops=np.stack([image for item in full for image in whole[item]]),
         groups=np.repeat(np.arange(len(full)), [len(whole[item]) for item in full]),
         names=tuple(item.name for item in full),
+        prints=tuple(cuttings[item][1] for item in full),
         config=config,
         failures=tuple(unread + failed),
         empty=tuple(item.name for item, images in whole.items() if not images),

@@ -19,6 +19,8 @@ from cafepick.errors import CalibrationError, ConfigError
 from cafepick.files import make_folder, replacing
 from cafepick.jobs.gather import Failure, Progress, gather
 from cafepick.jobs.runlog import RunLog
+from cafepick.jobs.seen import FIELD as LEARNT_FROM
+from cafepick.jobs.seen import record_of
 from cafepick.scoring.calibrate import hold_back
 from cafepick.scoring.exact import Networks
 from cafepick.training.batches import Batches, random_of_step
@@ -156,11 +158,17 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     )
     if taught.finished:
         kept = subjects.crops[held]
+        learnt = record_of(subjects.prints[group] for group in subjects.groups[~held])
         detector = Detector(
             Networks.of(recipe.model, gan.averaged, gan.discriminator),
             crop=subjects.config,
             search=recipe.search,
-            facts={"training": _facts(lesson, recipe, taught, time.monotonic() - began, _digest(kept))},
+            facts={
+                "training": {
+                    **_facts(lesson, recipe, taught, time.monotonic() - began, _digest(kept)),
+                    LEARNT_FROM: learnt,
+                }
+            },
         )
         _keep_aside(lesson.run, kept)
         ready = calibrate(detector, kept, where=KEPT_ASIDE, conditions=subjects.conditions, progress=progress)

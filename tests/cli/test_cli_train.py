@@ -62,6 +62,60 @@ def test_a_run_that_was_struck_goes_on_to_the_same_model(
     assert (run / "log.csv").read_bytes() == (taught.with_suffix(".run") / "log.csv").read_bytes()
 
 
+def test_a_training_is_not_overwritten_by_chance(run: Run, taught: Path, photos: DemoData) -> None:
+    folder = taught.with_suffix(".run")
+    before = {path: path.read_bytes() for path in (taught, *folder.rglob("*.*")) if path.is_file()}
+    ran = run(*train_command(photos, taught)[len(CAFEPICK) :])
+    assert ran.status == 1
+    assert f"go on with it by  --resume {folder}, delete {folder} to begin anew" in ran.err
+    assert "finding beans" not in ran.err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
+def test_a_first_ctrl_c_while_beans_are_found_is_honoured(
+    blow: signal.Signals, photos: DemoData, tmp_path: Path
+) -> None:
+    lot = tmp_path / "lot"
+    lot.mkdir()
+    for number in range(150):
+        shutil.copyfile(photos.train[number % 4], lot / f"{number}.jpg")
+    model = tmp_path / "beans.cafepick"
+    command = [*CAFEPICK, "train", str(lot), "--model", str(model), *TINY]
+    process = subprocess.Popen(command, env=ONE_THREAD, stderr=subprocess.PIPE, text=True)
+    wait_for(model.with_suffix(".run"), process)
+    process.send_signal(blow)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "stopped while finding beans: no step was trained yet" in err
+    assert "150/150" not in err, "all photos were searched before it stopped"
+    assert "Traceback" not in err
+    assert list(model.with_suffix(".run").iterdir()) == []
+    assert not model.exists()
+
+
+def test_a_first_ctrl_c_while_calibrating_is_honoured(taught: Path, new_lot: Path, tmp_path: Path) -> None:
+    model = tmp_path / "copy.cafepick"
+    model.write_bytes(taught.read_bytes())
+    slow = ("--set", "search.steps=1000", "--set", "search.patience=1000")
+    process = subprocess.Popen(
+        [*CAFEPICK, "calibrate", str(new_lot), "--model", str(model), *slow],
+        env=ONE_THREAD,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while "cutting crops: 4/4" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert f": {model} is as it was" in err
+    assert "100/100" not in err
+    assert model.read_bytes() == taught.read_bytes()
+    assert list(tmp_path.iterdir()) == [model]
+
+
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
     while not path.exists():

@@ -25,7 +25,7 @@ def calibrate(
     outlines: Outlines = None,
 ) -> None:
     """Set the threshold from good subjects: under new light, for a new lot, or after a change of the search."""
-    from cafepick.cli.progress import progress
+    from cafepick.cli.stopping import stoppable
     from cafepick.config import Recipe, merge_settings
     from cafepick.detector import Detector
     from cafepick.errors import ConfigError
@@ -43,7 +43,7 @@ def calibrate(
     search = changed.search
     detector = detector if search == detector.search else detector.with_search(search)
     failures, conditions = (), None
-    with progress() as report:
+    with stoppable(then=lambda: f"{model} is as it was") as (report, _):
         if source is None:
             crops, where = teach.kept_aside(model.with_suffix(".run"), detector), teach.KEPT_ASIDE
         else:

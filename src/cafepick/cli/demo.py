@@ -21,11 +21,11 @@ def demo(
 ) -> None:
     """Draw trays of coffee, learn the good beans, find the bad ones, and compare with the truth."""
     from cafepick.cli.evaluate import summary
-    from cafepick.cli.progress import progress
+    from cafepick.cli.stopping import stoppable
     from cafepick.data.demo import write_demo_data
 
     model = out / "demo.cafepick"
-    with progress() as report:
+    with stoppable(then=lambda: "the same command begins anew") as (report, _):
         drawn = write_demo_data(
             out / "photos",
             seed=seed,

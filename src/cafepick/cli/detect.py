@@ -55,8 +55,7 @@ def detect(
     limit: Annotated[int | None, typer.Option(help="Judge only the first so many photos.", min=1)] = None,
 ) -> None:
     """Find what is wrong with which bean: scores.csv, overlays, panels, masks and a summary in --out."""
-    from cafepick.cli.progress import progress
-    from cafepick.cli.stopping import stop_on_signal
+    from cafepick.cli.stopping import STOPPED, stoppable
     from cafepick.detector import Detector
     from cafepick.jobs.inspect import Inspection, inspect_source
 
@@ -72,11 +71,11 @@ def detect(
         panels=panels.value,
         resume=resume,
     )
-    with progress() as report, stop_on_signal() as stopping:
+    with stoppable(saves="judging photos", then=lambda: "the same command with --resume goes on") as (report, stopping):
         result = inspect_source(job, progress=report, stopping=stopping)
     if not result.finished:
         typer.echo(f"stopped after {result.photos} photos; the same command with --resume goes on from there")
-        raise typer.Exit(130)
+        raise typer.Exit(STOPPED)
     counts = ", ".join(f"{name} {count}" for name, count in result.counts.items() if count)
     typer.echo(f"{result.photos} photos: {counts or 'nothing found'}")
     for warning in result.warnings:

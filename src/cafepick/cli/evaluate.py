@@ -67,8 +67,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure how well a model tells good from bad: metrics.json, scores.csv and report.html in --out."""
-    from cafepick.cli.progress import progress
-    from cafepick.cli.stopping import stop_on_signal
+    from cafepick.cli.stopping import STOPPED, stoppable
     from cafepick.data.labels import read_labels
     from cafepick.detector import Detector
     from cafepick.jobs.evaluate import Evaluation, evaluate_source
@@ -93,11 +92,11 @@ def evaluate(
         training_curves=curves if curves.is_file() else None,
         resume=resume,
     )
-    with progress() as report, stop_on_signal() as stopping:
+    with stoppable(saves="judging photos", then=lambda: "the same command with --resume goes on") as (report, stopping):
         result = evaluate_source(job, progress=report, stopping=stopping)
     if not result.finished:
         typer.echo(f"stopped after {result.photos} photos; the same command with --resume goes on from there")
-        raise typer.Exit(130)
+        raise typer.Exit(STOPPED)
     typer.echo(summary(result.metrics))
     typer.echo(f"the numbers are in {out / 'metrics.json'} and {out / 'scores.csv'}")
     raise typer.Exit(told_failures(result.failures))

@@ -82,10 +82,10 @@ def train(
     tensorboard: Annotated[bool, typer.Option(help="Also log to TensorBoard, in the run folder.")] = False,
 ) -> None:
     """Teach a model from photographs of good subjects only."""
-    from cafepick.cli.progress import progress
-    from cafepick.cli.stopping import stop_on_signal
+    from cafepick.cli.stopping import STOPPED, stoppable
     from cafepick.config import merge_settings, merge_toml, named_recipe
     from cafepick.jobs.teach import Lesson, crop_config, teach
+    from cafepick.training.checkpoint import has_checkpoint, refuse_checkpoint
 
     photos = opened(
         source, limit, purpose="train", pattern=pattern, normal=digits(normal), data_dir=data_dir, outlines=outlines
@@ -110,12 +110,17 @@ def train(
         samples=samples,
         tensorboard=tensorboard,
     )
-    with progress() as report, stop_on_signal() as stopping:
+    if not lesson.resume:
+        refuse_checkpoint(lesson.run)
+    go_on = f"go on with  --resume {lesson.run}"
+    with stoppable(
+        saves="training", then=lambda: go_on if has_checkpoint(lesson.run) else "no step was trained yet"
+    ) as (report, stopping):
         taught = teach(lesson, progress=report, stopping=stopping)
     status = told_failures(taught.failures)
     if not taught.finished:
-        typer.echo(f"stopped after step {taught.step} of {taught.steps}; go on with  --resume {lesson.run}")
-        raise typer.Exit(130)
+        typer.echo(f"stopped after step {taught.step} of {taught.steps}; {go_on}")
+        raise typer.Exit(STOPPED)
     typer.echo(summary(taught, lesson))
     raise typer.Exit(status)
 

@@ -151,12 +151,16 @@ def _each(
     results: dict[Item, T] = {}
     failures: list[Failure] = []
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for done, (item, result) in enumerate(zip(items, pool.map(guarded, items), strict=True), start=1):
-            if isinstance(result, Failure):
-                failures.append(result)
-            else:
-                results[item] = result
-            progress(stage, done, len(items))
+        try:
+            for done, (item, result) in enumerate(zip(items, pool.map(guarded, items), strict=True), start=1):
+                if isinstance(result, Failure):
+                    failures.append(result)
+                else:
+                    results[item] = result
+                progress(stage, done, len(items))
+        except BaseException:  # Ctrl-C among them: photos that wait are not begun any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return results, failures
 
 

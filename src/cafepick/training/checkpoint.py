@@ -55,6 +55,19 @@ def has_checkpoint(folder: Path) -> bool:
     return (folder / FILE_NAME).is_file()
 
 
+def refuse_checkpoint(folder: Path) -> None:
+    """Make sure that a new training in the run folder destroys no other.
+
+    Raises:
+        CheckpointError: it holds a checkpoint.
+    """
+    if has_checkpoint(folder):
+        raise CheckpointError(
+            f"{folder} holds a training already, which a new one would overwrite: go on with it by  --resume {folder}, "
+            f"delete {folder} to begin anew, or name another folder with --run"
+        )
+
+
 def save_checkpoint(folder: Path, gan: Gan, facts: RunFacts) -> None:
     """Replace the checkpoint of the run folder.
 

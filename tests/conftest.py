@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ from cafepick.config import CropConfig, ModelConfig, SearchConfig  # noqa: E402
 from cafepick.data.demo import DrawnTray, draw_tray  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
     from cafepick.detector import Detector
 
 settings.register_profile(
@@ -36,6 +40,23 @@ def data_dir() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real photographs are not here")
     return SHARED_DATA
+
+
+@pytest.fixture
+def files_of_at_most() -> Callable[[int], AbstractContextManager[None]]:
+    """A stand-in for a full disk: no file may grow beyond so many bytes, so a write fails half-way."""
+    resource = pytest.importorskip("resource", reason="only Unix limits the size of files")
+
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

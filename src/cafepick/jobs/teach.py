@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from cafepick.config import CropConfig, Recipe, ScaleKind, SubjectKind
 from cafepick.detector import Detector
@@ -280,7 +280,7 @@ def _digest(crops: NDArray[np.uint8]) -> str:
 
 def _keep_aside(run: Path, crops: NDArray[np.uint8]) -> None:
     with replacing(run / HELD_BACK_FILE) as temporary:
-        save_file({"crops": np.ascontiguousarray(crops)}, temporary)
+        temporary.write_bytes(save({"crops": np.ascontiguousarray(crops)}))
 
 
 def _now() -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from cafepick.errors import CheckpointError, TrainingError
@@ -90,7 +90,8 @@ def save_checkpoint(folder: Path, gan: Gan, facts: RunFacts) -> None:
         "checksum": _checksum(tensors),
     }
     with replacing(folder / FILE_NAME) as temporary:
-        save_file(tensors, temporary, metadata={"cafepick": json.dumps(header, sort_keys=True)})
+        content = save(tensors, metadata={"cafepick": json.dumps(header, sort_keys=True)})
+        temporary.write_bytes(content)  # save_file would tell of a full disk by an error of its own
 
 
 def load_checkpoint(folder: Path, gan: Gan, facts: RunFacts) -> None:

@@ -163,11 +163,55 @@ class SearchConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """How encoder and comparison are trained after the GAN, for the methods ``fast`` and ``refine``."""
+
+    steps: int = 0
+    """0: no encoder; the model knows the method ``exact`` only."""
+    batch: int = 64
+    learning_rate: float = 1e-3
+    """At the start; falls to 0 along half a cosine."""
+    kappa: float = 1.0
+    """Weight of the distance of discriminator features (f-AnoGAN, izi_f)."""
+    ssim: float = 0.5
+    """Weight of the structural dissimilarity beside the mean absolute error."""
+    consistency: float = 0.1
+    """Weight of the distance between z and E(G(z))."""
+    spoiled: float = 0.6
+    """Share of the images that are shown with made-up defects, which the encoder must undo."""
+    decoder: bool = True
+    """Let a copy of the generator learn along; ``exact`` keeps the GAN's."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints."""
+
+    def __post_init__(self) -> None:
+        _check(self.steps >= 0, f"encoder steps must be 0 or more, got {self.steps}")
+        _check(self.batch > 1, f"the encoder's batch must hold at least 2 images, got {self.batch}")
+        _check(self.learning_rate > 0, f"the encoder's learning rate must be above 0, got {self.learning_rate}")
+        _check(min(self.kappa, self.ssim, self.consistency) >= 0, "weights of the encoder's losses must be 0 or more")
+        _check(0 <= self.spoiled <= 1, f"the share of spoiled images must lie in [0, 1], got {self.spoiled}")
+        _check(self.checkpoint_every > 0, "counts must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonConfig:
+    """The learned comparison of a subject with its reconstruction."""
+
+    width: int = 16
+    """Channels of its first map; doubles at the next two scales."""
+
+    def __post_init__(self) -> None:
+        _check(self.width > 0, f"the comparison's width must be above 0, got {self.width}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A whole way to train: networks, training, search."""
 
     model: ModelConfig = ModelConfig()
     gan: GanConfig = GanConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    comparison: ComparisonConfig = ComparisonConfig()
     search: SearchConfig = SearchConfig()
 
     def __post_init__(self) -> None:

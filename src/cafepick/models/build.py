@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cafepick.models.comparison import ComparisonHead
 from cafepick.models.discriminator import Discriminator
+from cafepick.models.encoder import Encoder
 from cafepick.models.generator import Generator
 
 if TYPE_CHECKING:
@@ -30,4 +32,26 @@ def build_discriminator(config: ModelConfig) -> Discriminator:
         width=config.width,
         kernel=config.kernel,
         batch_norm=config.batch_norm,
+    )
+
+
+def build_encoder(config: ModelConfig) -> Encoder:
+    """Return a new encoder; its weights are drawn from torch's global random state."""
+    return Encoder(
+        size=config.size,
+        channels=config.channels,
+        latent=config.latent,
+        width=config.width,
+        kernel=config.kernel,
+    )
+
+
+def build_comparison(config: ModelConfig, *, width: int) -> ComparisonHead:
+    """Return a new comparison head of this width; its weights are drawn from torch's global random state."""
+    return ComparisonHead(
+        size=config.size,
+        channels=config.channels,
+        width=width,
+        kernel=config.kernel,
+        maps=[config.width * 2**depth for depth in range(4)],
     )

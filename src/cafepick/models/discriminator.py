@@ -37,9 +37,15 @@ class Discriminator(nn.Module):
 
     def features(self, x: Float[Tensor, "b c size size"]) -> Float[Tensor, "b n"]:
         """Return the last hidden layer, flattened: f(x) of Schlegl et al. 2017, eq. 5."""
+        return self.maps(x)[-1].flatten(1)
+
+    def maps(self, x: Float[Tensor, "b c size size"]) -> list[Float[Tensor, "b _ _ _"]]:
+        """Return what every block sees, finest first: (b, width, size / 2, size / 2), (b, 2 width, size / 4, ...)."""
+        seen = []
         for block in self.blocks:  # each halves height and width
             x = block(x)
-        return x.flatten(1)
+            seen.append(x)
+        return seen
 
     def forward(self, x: Float[Tensor, "b c size size"]) -> Float[Tensor, " b"]:
         """Return logits: above 0 for what looks real. Pixels lie in [-1, 1]."""

@@ -125,7 +125,7 @@ def update_discriminator(
         if penalise:
             weight = config.gradient_penalty * config.penalty_every
             total = total + weight * sum(gradient_penalty(gan.discriminator, images) for images in shown[:2])
-    _descend(total, gan.discriminator, gan.discriminator_optimiser, fabric)
+    descend(total, gan.discriminator, gan.discriminator_optimiser, fabric)
     return loss.detach(), real_logits.detach(), drawn_logits.detach()
 
 
@@ -143,7 +143,7 @@ def update_generator(
     with fabric.autocast():
         logits = gan.discriminator(drawn).float()
     loss = LOSSES[config.loss].generator(real_logits, logits)
-    _descend(loss, gan.generator, gan.generator_optimiser, fabric)
+    descend(loss, gan.generator, gan.generator_optimiser, fabric)
     gan.discriminator.requires_grad_(True)
     return loss.detach()
 
@@ -201,11 +201,12 @@ def _adam(network: torch.nn.Module, config: GanConfig) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=betas, fused=True)
 
 
-def _descend(loss: Scalar, network: torch.nn.Module, optimiser: torch.optim.Optimizer, fabric: Fabric) -> None:
+def descend(loss: Scalar, network: torch.nn.Module, optimiser: torch.optim.Optimizer, fabric: Fabric) -> None:
+    """Take one step of the optimiser down the gradient of ``loss`` by the weights of ``network``."""
     optimiser.zero_grad()
     fabric.backward(loss)
     if fabric.world_size > 1:  # the batch is spread over several devices
-        fabric.all_reduce([p.grad for p in network.parameters()], reduce_op="mean")
+        fabric.all_reduce([p.grad for p in network.parameters() if p.requires_grad], reduce_op="mean")
     optimiser.step()
 
 

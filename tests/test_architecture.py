@@ -20,7 +20,7 @@ LAYERS = (
     ("artefact",),
     ("detector", "draw", "report"),
     ("jobs",),
-    ("export", "bench"),
+    ("export", "bench", "watch"),
     ("cli", "server"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

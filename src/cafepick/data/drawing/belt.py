@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from cafepick.data.drawing.fields import blend, child, colour, developed, noise
+from cafepick.data.drawing.form import THETA
 from cafepick.data.drawing.light import Light, Sprite, render
 from cafepick.data.drawing.objects import draw_form, draw_surface
 from cafepick.data.drawing.placing import Placed, place
@@ -67,6 +68,12 @@ class BeltCamera:
         standing = max(0.0, min(seconds, end) - begin) if seconds > begin else 0.0
         return self.velocity * (seconds - standing)
 
+    def arrival(self, pixels: float) -> float:
+        """Return when the belt has run so far, seconds."""
+        begin, end = self.pause or (math.inf, math.inf)
+        seconds = pixels / self.velocity
+        return seconds if seconds <= begin else seconds + end - begin
+
 
 @dataclass(frozen=True, eq=False)
 class BeanPath:
@@ -81,18 +88,25 @@ class BeanPath:
     seed: int
     camera: BeltCamera
 
-    def at(self, seconds: float) -> tuple[float, float]:
-        """Return x, y of its centre in pixels of the frame, pixel centres at whole numbers."""
+    def origin(self, seconds: float) -> tuple[float, float]:
+        """Return x, y of the point about which it turns, in pixels of the frame, pixel centres at whole numbers."""
         x = self.placed.x + self.camera.travel(seconds)
         return x, self.placed.y + self.camera.slant * (x - self.camera.width / 2)
 
+    def at(self, seconds: float) -> tuple[float, float]:
+        """Return x, y of its centre of area; of a broken bean, of what it was when whole."""
+        x, y = self.origin(seconds)
+        radii, turned = self.placed.form.radii, THETA + self.placed.angle + self.spin * seconds
+        mass = 1.5 * float(np.sum(radii**2))
+        return x + float(radii**3 @ np.cos(turned)) / mass, y + float(radii**3 @ np.sin(turned)) / mass
+
     def leaves(self) -> tuple[float, float, float]:
-        """Return the time at which its centre leaves the frame, seconds, and x, y of that place."""
+        """Return the time at which its centre of area leaves the frame, seconds, and x, y of that place."""
         edge = self.camera.width - 0.5
-        seconds = (edge - self.placed.x) / self.camera.velocity
-        begin, end = self.camera.pause or (math.inf, math.inf)
-        seconds += end - begin if seconds > begin else 0.0
-        return seconds, edge, self.placed.y + self.camera.slant * (edge - self.camera.width / 2)
+        seconds = self.camera.arrival(edge - self.placed.x)
+        for _ in range(4):  # a bean that turns shifts its centre about the origin, slowly
+            seconds = self.camera.arrival(edge - self.placed.x + self.origin(seconds)[0] - self.at(seconds)[0])
+        return seconds, *self.at(seconds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +216,7 @@ class _Painter:
         layers = np.zeros((*size, 4), np.float32)
         reach = BEAN_MM * camera.per_mm
         for bean, path in enumerate(self.belt.beans):
-            x, y = path.at(seconds)
+            x, y = path.origin(seconds)
             if -reach < x < camera.width + reach:
                 _lay(layers, self._moved(bean, path, seconds, x, y), x, y)
             elif x >= camera.width + reach:

@@ -18,6 +18,7 @@ from cafepick.cli.detect import detect
 from cafepick.cli.download import download
 from cafepick.cli.evaluate import evaluate
 from cafepick.cli.info import info
+from cafepick.cli.serve import serve
 from cafepick.cli.train import train
 from cafepick.errors import CafepickError, MissingExtraError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Teach a camera to hand-pick coffee: train on good beans only, then see which beans to pick out, and why.",
 )
-for command in (demo, download, train, detect, evaluate, calibrate, info):
+for command in (demo, download, train, detect, evaluate, calibrate, info, serve):
     app.command()(command)
 
 
@@ -70,6 +71,12 @@ EXTRA_OF = {
     "sklearn": "train",
     "matplotlib": "train",
     "tensorboard": "tensorboard",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "sqlalchemy": "serve",
+    "alembic": "serve",
+    "prometheus_client": "serve",
+    "psycopg": "postgres",
 }
 """Which extra brings an optional package."""
 

@@ -1,0 +1,1 @@
+"""HTTP and the web page: what a sorting table and a machine need, over one API (``docs/api.md``)."""

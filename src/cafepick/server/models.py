@@ -1,0 +1,192 @@
+"""Models: those taught here and those taken in."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from cafepick import __version__
+from cafepick.artefact import Artefact, load_artefact
+from cafepick.errors import ArtefactError
+from cafepick.report import write_report
+from cafepick.report.words import Language
+from cafepick.server.clock import now
+from cafepick.server.marks import Promises
+from cafepick.server.problems import ApiError
+from cafepick.server.schemas import ModelOut
+from cafepick.server.store.engine import Store
+from cafepick.server.store.tables import Check, Model
+from cafepick.server.vault import Received, Vault
+
+NOT_MEASURED = (
+    "training learns from good subjects only, so nothing says yet how many bad ones are found: check photos, "
+    "correct the verdicts, and evaluate with the corrections"
+)
+
+
+class Models:
+    """The models that all stations know, and the files of this one."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store, self._vault = store, vault
+
+    def get(self, model: str) -> ModelOut:
+        """Return a model.
+
+        Raises:
+            ApiError: there is none.
+        """
+        with self._store.reading() as session:
+            found = session.get(Model, model)
+            if found is None:
+                raise ApiError(404, "no_such_model", "there is no such model: it may have been deleted, choose another")
+            return self._out(found)
+
+    def all(self) -> list[ModelOut]:
+        """Return all models, newest first."""
+        with self._store.reading() as session:
+            return [self._out(model) for model in session.scalars(select(Model).order_by(Model.created.desc()))]
+
+    def path(self, model: str) -> Path:
+        """Return where the file lies.
+
+        Raises:
+            ApiError: there is no such model, or another station has its file.
+        """
+        found = self.get(model)
+        path = self._vault.model(model)
+        if not path.is_file():
+            raise ApiError(404, "elsewhere", f"the file of {found.name} lies at another station: bring it here first")
+        return path
+
+    def take_in(self, upload: Received, name: str) -> tuple[ModelOut, bool]:
+        """Keep an uploaded model file; tell whether it is new. The upload is gone afterwards.
+
+        Raises:
+            ApiError: it is no model that can judge.
+        """
+        try:
+            artefact = _loaded(upload.path)
+            known = self._by_checksum(artefact.checksum)
+            model = secrets.token_hex(16) if known is None else known
+            self._vault.keep(upload.path, self._vault.model(model))
+        finally:
+            upload.path.unlink(missing_ok=True)
+        if known is not None:
+            return self.get(known), False
+        return self.enter(model, name or "model", artefact), True
+
+    def enter(self, model: str, name: str, artefact: Artefact | None = None, training: str | None = None) -> ModelOut:
+        """Record a model whose file is in its place; a second time changes nothing."""
+        artefact = artefact or load_artefact(self._vault.model(model))
+        crop, facts = artefact.header["crop"], artefact.header.get("training", {})
+        row = Model(
+            id=model,
+            name=name,
+            created=now(),
+            bytes=self._vault.model(model).stat().st_size,
+            checksum=artefact.checksum,
+            subject=crop["subject"],
+            size=crop["size"],
+            channels=crop["channels"],
+            calibration_subjects=len(artefact.tensors["calibration.scores"]),
+            facts={key: value for key, value in facts.items() if key != "source"},  # a path of this computer
+            training_id=training,
+            station=self._vault.station,
+        )
+        try:
+            with self._store.writing() as session:
+                session.add(row)
+        except IntegrityError:
+            return self.get(model)
+        return self._out(row)
+
+    def rename(self, model: str, name: str) -> ModelOut:
+        """Give a model another name.
+
+        Raises:
+            ApiError: there is none.
+        """
+        self.get(model)
+        with self._store.writing() as session:
+            session.get_one(Model, model).name = name
+        return self.get(model)
+
+    def delete(self, model: str) -> None:
+        """Forget a model; its checks stay.
+
+        Raises:
+            ApiError: there is none, or checks wait for it.
+        """
+        found = self.get(model)
+        waiting = select(func.count()).where(Check.model_id == model, Check.state.in_(("queued", "running")))
+        with self._store.writing() as session:
+            if count := session.scalar(waiting):
+                raise ApiError(409, "in_use", f"{count} checks wait for {found.name}: delete it when they are done")
+            session.delete(session.get_one(Model, model))
+        self._vault.remove(self._vault.model(model))
+
+    def write_report(self, model: str, language: Language, out: Path) -> None:
+        """Write the report of a model's training.
+
+        Raises:
+            ApiError: there is no such model, or another station has it.
+        """
+        path, found = self.path(model), self.get(model)
+        header = load_artefact(path).header
+        curves = self._vault.training(found.training_id) / "run" / "curves.png" if found.training_id else None
+        metrics: dict[str, Any] = {
+            "schema": 1,
+            "cafepick": __version__,
+            "source": found.name,
+            "model": found.checksum,
+            "date": found.created,
+            "subject": found.subject,
+            "training": found.training,
+            "calibration": header.get("calibration", {}),
+            "versions": header.get("versions", {}),
+            "calibration_subjects": found.calibration_subjects,
+            "omitted": [NOT_MEASURED],
+        }
+        has_curves = curves is not None and curves.is_file()
+        write_report(out, metrics, (), (), language=language, training_curves=curves if has_curves else None)
+
+    def _by_checksum(self, checksum: str) -> str | None:
+        with self._store.reading() as session:
+            return session.scalar(select(Model.id).where(Model.checksum == checksum).limit(1))
+
+    def _out(self, model: Model) -> ModelOut:
+        promises = Promises(model.calibration_subjects)
+        columns = ("id", "name", "created", "bytes", "checksum", "subject", "size", "channels", "training_id")
+        return ModelOut(
+            **{column: getattr(model, column) for column in columns},
+            calibration_subjects=model.calibration_subjects,
+            least_rate=promises.least,
+            usual_rate=promises.usual,
+            rates=promises.rates(),  # type: ignore[arg-type]
+            training=model.facts,
+            here=self._vault.model(model.id).is_file(),
+        )
+
+
+def _loaded(path: Path) -> Artefact:
+    """Read an uploaded model strictly.
+
+    Raises:
+        ApiError: it is none, or it has no calibration.
+    """
+    try:
+        artefact = load_artefact(path)
+        crop = artefact.header["crop"]
+        plain = isinstance(crop["subject"], str) and isinstance(crop["size"], int) and isinstance(crop["channels"], int)
+        if not plain or len(artefact.tensors["calibration.scores"]) < 1:
+            raise ApiError(415, "wrong_type", "the file has no calibration: run  cafepick calibrate  and send it again")
+    except ArtefactError as error:
+        raise ApiError(415, "wrong_type", str(error).replace(str(path), "the file")) from error
+    except (KeyError, TypeError) as error:
+        raise ApiError(415, "wrong_type", f"the file lacks {error}: train the model anew and send it again") from error
+    return artefact

@@ -1,0 +1,1 @@
+"""The record: what was photographed, taught, checked and corrected; SQLite or PostgreSQL."""

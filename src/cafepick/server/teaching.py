@@ -1,0 +1,189 @@
+"""The process that teaches one model: ``python -m cafepick.server.teaching FOLDER``. It needs no server to go on.
+
+FOLDER/lesson.json    what to learn (written by the server before the start)
+FOLDER/worker.lock    held while this process lives
+FOLDER/progress.json  how far it is, replaced twice a second at most
+FOLDER/stop           made by the server: save a checkpoint and leave
+FOLDER/run/           checkpoints, samples, curves: the run folder of ``cafepick train``
+FOLDER/model.cafepick and then FOLDER/result.json, when it is over
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cafepick.server.lock import hold
+
+if TYPE_CHECKING:
+    from cafepick.jobs.teach import Lesson, Taught
+
+LOGGER: Final = logging.getLogger(__name__)
+
+SECONDS_BETWEEN: Final = 0.5
+NICENESS: Final = 5
+"""Checks at the sorting table go before training."""
+STAGES: Final = {
+    "finding beans": "finding",
+    "cutting crops": "cutting",
+    "training": "training",
+    "calibrating": "calibrating",
+}
+"""Stage of ``jobs.teach`` -> word of the API."""
+
+
+class _StoppedError(Exception):
+    """The server asked to stop where no checkpoint can be taken."""
+
+
+@dataclass
+class Told:
+    """Writes how far the work is, and notices when it shall stop."""
+
+    folder: Path
+    stage: str = "starting"
+    began: float = 0.0
+    first: int = 0
+    written: float = 0.0
+    rate: float | None = field(default=None)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Take a report of ``jobs.teach``."""
+        moment, stage = time.monotonic(), STAGES.get(stage, stage)
+        if stage != self.stage:
+            self.stage, self.began, self.first, self.written = stage, moment, done, 0.0
+        if moment - self.written < SECONDS_BETWEEN and done < total:
+            return
+        self.written = moment
+        seconds = moment - self.began
+        rate = (done - self.first) / seconds if done > self.first and seconds > 0 else None
+        self.write(stage, done, total, rate, (total - done) / rate if rate else None)
+        if stage != "training" and self.stopping():
+            raise _StoppedError
+
+    def write(self, stage: str, step: int, steps: int, rate: float | None = None, left: float | None = None) -> None:
+        """Replace ``progress.json``; a full disk must not end a training."""
+        content = {"stage": stage, "step": step, "steps": steps, "rate": rate, "seconds_left": left}
+        temporary = self.folder / ".progress.json"
+        with suppress(OSError):
+            temporary.write_text(json.dumps(content), encoding="utf-8")
+            temporary.replace(self.folder / "progress.json")
+
+    def stopping(self) -> bool:
+        """Tell whether the server asked to stop."""
+        return (self.folder / "stop").exists()
+
+
+def main(folder: Path) -> int:
+    """Teach, or go on teaching; return the exit status."""
+    lock = hold(folder / "worker.lock")
+    if lock is None:
+        return 0  # another process is at it
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    if (folder / "result.json").exists():
+        return 0
+    told = Told(folder)
+    told.write("starting", 0, 0)
+    from cafepick.errors import CafepickError  # noqa: PLC0415 - the lock comes before anything slow
+    from cafepick.files import write_json  # noqa: PLC0415
+
+    try:
+        taught = _teach(folder, told)
+    except _StoppedError:
+        return 0
+    except CafepickError as error:
+        write_json(folder / "result.json", {"state": "failed", "error": str(error)})
+        return 1
+    if taught.finished:
+        told.write("saving", taught.steps, taught.steps)
+        write_json(folder / "result.json", {"state": "done", **_facts(taught)})
+    return 0
+
+
+def _teach(folder: Path, told: Told) -> Taught:
+    from cafepick.errors import CheckpointError  # noqa: PLC0415
+    from cafepick.jobs.teach import teach  # noqa: PLC0415
+
+    lesson = _lesson(folder)
+    try:
+        return teach(lesson, progress=told, stopping=told.stopping)
+    except CheckpointError as error:
+        if not lesson.resume:
+            raise
+        LOGGER.warning("the checkpoint cannot be used, training begins anew: %s", error)
+        (folder / "run" / "checkpoint.safetensors").unlink(missing_ok=True)
+        return teach(_lesson(folder), progress=told, stopping=told.stopping)
+
+
+def _lesson(folder: Path) -> Lesson:
+    """Read ``lesson.json``; a checkpoint that lies there is taken up."""
+    import numpy as np  # noqa: PLC0415
+
+    from cafepick.data.sources import Source  # noqa: PLC0415
+    from cafepick.jobs.teach import Lesson, crop_config  # noqa: PLC0415
+    from cafepick.training.checkpoint import has_checkpoint  # noqa: PLC0415
+    from cafepick.types import Item  # noqa: PLC0415
+
+    wish: dict[str, Any] = json.loads((folder / "lesson.json").read_text(encoding="utf-8"))
+    items = tuple(
+        Item(
+            Path(photo["path"]),
+            photo["id"],
+            outlines=None
+            if photo["outlines"] is None
+            else tuple(np.array(outline, np.float32).reshape(-1, 2) for outline in photo["outlines"]),
+        )
+        for photo in wish["photos"]
+    )
+    source = Source("folder", folder, items)
+    crop = crop_config(source, subject=wish["subject"], size=wish["size"], channels=3, centre=None)
+    return Lesson(
+        source=source,
+        model=folder / "model.cafepick",
+        run=folder / "run",
+        crop=crop,
+        recipe=recipe_of(wish),
+        recipe_name=wish["recipe"],
+        hold_back=wish["hold_back"],
+        seed=wish["seed"],
+        device=wish["device"],
+        resume=has_checkpoint(folder / "run"),
+    )
+
+
+def recipe_of(wish: dict[str, Any]) -> Any:
+    """Return the recipe that a wish names, with its steps and settings.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
+    from cafepick.config import merge_settings, named_recipe  # noqa: PLC0415
+
+    recipe = named_recipe(wish["recipe"], size=wish["size"], channels=3, subject=wish["subject"])
+    steps = [] if wish["steps"] is None else [f"gan.steps={wish['steps']}"]
+    return merge_settings(recipe, [*wish["settings"], *steps])
+
+
+def _facts(taught: Taught) -> dict[str, Any]:
+    return {
+        "steps": taught.steps,
+        "subjects": taught.subjects,
+        "held_back": taught.held_back,
+        "skipped": [
+            *({"photo": failure.name, "reason": failure.reason} for failure in taught.failures),
+            *({"photo": name, "reason": "no whole bean was found"} for name in taught.empty),
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

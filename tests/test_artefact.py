@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from cafepick import artefact as module
-from cafepick.artefact import load_artefact, require, save_artefact
+from cafepick.artefact import load_artefact, save_artefact
 from cafepick.errors import ArtefactError, OutputError
 
 HEADER = {"model": {"size": 64, "latent": 100}, "training": {"seed": 0, "source": "豆/good"}, "history": [1, 2.5, None]}
@@ -366,20 +366,6 @@ def test_no_removed_or_inserted_piece_gives_other_content(folder, content, data)
 def test_noise_is_refused(folder, noise):
     with pytest.raises(ArtefactError, match=r"model|truncated|damaged|empty"):
         load_bytes(folder, noise)
-
-
-# --- require ---
-
-
-def test_require_accepts_exactly_the_named_tensors():
-    require(TENSORS, TENSORS.keys())
-
-
-def test_require_names_what_is_missing_and_what_is_unknown():
-    with pytest.raises(ArtefactError, match=r"it lacks encoder \(1 of 6\); it has unknown flags"):
-        require(TENSORS, {*TENSORS, "encoder"} - {"flags"})
-    with pytest.raises(ArtefactError, match=r"it lacks 0, 1, 2, 3, 4 and more \(9 of 9\)$"):
-        require({}, "012345678")
 
 
 GOLDEN_HEX = (

@@ -23,7 +23,7 @@ from cafepick.errors import ArtefactError
 from cafepick.files import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -113,21 +113,6 @@ def load_artefact(path: str | Path) -> Artefact:
         _refuse_damaged(path, "the header is no JSON object")
     native = {name: array.astype(array.dtype.newbyteorder("=")) for name, array in tensors.items()}
     return Artefact(header, native, metadata["sha256"])
-
-
-def require(tensors: Mapping[str, NDArray[Any]], names: Iterable[str]) -> None:
-    """Check that an artefact holds exactly the tensors that its header promises.
-
-    Raises:
-        ArtefactError: a tensor is missing, or there is one more.
-    """
-    expected = set(names)
-    if problems := [
-        f"{what} {', '.join(sorted(some)[:5])}{' and more' if len(some) > 5 else ''} ({len(some)} of {len(expected)})"
-        for what, some in (("it lacks", expected - set(tensors)), ("it has unknown", set(tensors) - expected))
-        if some
-    ]:
-        raise ArtefactError(f"the model file does not hold the tensors of its header: {'; '.join(problems)}")
 
 
 def _canonical_header(header: Mapping[str, Any]) -> str:

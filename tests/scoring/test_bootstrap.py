@@ -98,10 +98,31 @@ def test_equal_seeds_give_equal_intervals():
     assert one == other
 
 
-def test_single_subjects_agree_with_the_plain_bootstrap():
+def interval_of_normals(n, *, seed):
+    """The interval of the AUROC of two normals one standard deviation apart, each subject in a photo of its own."""
+    truth = np.arange(n) % 2 == 0
+    scores = np.random.default_rng(seed).normal(size=n) + truth
+    return Resampling.by_photo(np.arange(n), truth, rounds=100).interval(weighted_auroc(truth, scores))
+
+
+def test_single_subjects_agree_with_a_bootstrap_from_the_definition():
     rng = np.random.default_rng(5)
     truth = rng.random(200) < 0.4
     scores = rng.normal(size=200) + truth
     ours = Resampling.by_photo(np.arange(200), truth).interval(weighted_auroc(truth, scores))
-    plain = metrics.bootstrap_interval(metrics.auroc, truth, scores)
-    assert (ours.low, ours.high) == pytest.approx(plain, abs=0.01)
+    drawn = []
+    for _ in range(1000):
+        again = np.concatenate([rng.choice(np.flatnonzero(part), part.sum()) for part in (truth, ~truth)])
+        drawn.append(metrics.auroc(truth[again], scores[again]))
+    assert (ours.low, ours.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.01)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    truth = 0.7602  # Phi(1 / sqrt 2)
+    intervals = [interval_of_normals(100, seed=seed) for seed in range(100)]
+    assert np.mean([one.low <= truth <= one.high for one in intervals]) > 0.86
+
+
+def test_more_subjects_narrow_the_interval():
+    widths = [one.high - one.low for one in (interval_of_normals(n, seed=0) for n in (2000, 200, 20))]
+    assert widths == sorted(widths)

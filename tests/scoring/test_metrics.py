@@ -14,7 +14,6 @@ from cafepick.scoring.metrics import (
     aupro,
     auroc,
     average_precision,
-    bootstrap_interval,
     f1_max,
     iou,
     precision_recall_curve,
@@ -92,50 +91,6 @@ def test_numbers_and_lists_serve_as_labels_and_scores():
 def test_auroc_of_reversed_scores_is_its_complement(case):
     labels, scores = case
     assert auroc(labels, scores) + auroc(labels, -scores) == pytest.approx(1, abs=1e-12)
-
-
-# --- bootstrap ---
-
-
-def normal_case(n, seed):
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 2 == 0
-    return labels, rng.normal(size=n) + labels
-
-
-def test_the_interval_is_reproducible_and_holds_the_metric():
-    case = normal_case(200, 0)
-    low, high = bootstrap_interval(auroc, *case)
-    assert (low, high) == bootstrap_interval(auroc, *case)
-    assert (low, high) != bootstrap_interval(auroc, *case, seed=1)
-    assert low < auroc(*case) < high
-
-
-def test_a_wider_confidence_and_fewer_subjects_widen_the_interval():
-    widths = [
-        np.ptp(bootstrap_interval(auroc, *normal_case(n, 0), confidence=confidence))
-        for n, confidence in ((2000, 0.95), (200, 0.8), (200, 0.95), (200, 0.99))
-    ]
-    assert widths == sorted(widths)
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    truth = 0.7602  # Phi(1 / sqrt 2) of two normals one standard deviation apart
-    intervals = [bootstrap_interval(auroc, *normal_case(100, seed), rounds=100) for seed in range(100)]
-    assert np.mean([low <= truth <= high for low, high in intervals]) > 0.86
-
-
-def test_every_draw_keeps_both_classes():
-    labels = np.array([True] + [False] * 50)
-    counts = []
-    bootstrap_interval(lambda drawn, _: counts.append(drawn.sum()) or 0.0, labels, np.arange(51), rounds=100)
-    assert set(counts) == {1}
-
-
-@pytest.mark.parametrize("options", [{"confidence": 0}, {"confidence": 1}, {"rounds": 0}])
-def test_bootstrap_options_out_of_range(options):
-    with pytest.raises(ConfigError, match="the confidence must lie between 0 and 1 and rounds above 0"):
-        bootstrap_interval(auroc, [True, False], [1, 0], **options)
 
 
 # --- AUPRO ---
@@ -256,8 +211,6 @@ def test_one_class_only(metric):
             metric(labels, [1, 2, 3])
     with pytest.raises(InputError, match="got none at all"):
         metric([], [])
-    with pytest.raises(InputError, match="got only good ones"):
-        bootstrap_interval(lambda *_: 0.0, [False], [1])
 
 
 @pytest.mark.parametrize("metric", CURVE_METRICS)

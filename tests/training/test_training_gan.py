@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 
 from cafepick.config import GanConfig, ModelConfig
-from cafepick.errors import ConfigError, TrainingError
+from cafepick.errors import TrainingError
 from cafepick.training.batches import Batches
 from cafepick.training.device import open_fabric
 from cafepick.training.gan import Gan, StepRecord, accuracies, draw_samples, new_gan, train_gan, uniform_z
@@ -154,15 +154,3 @@ def test_training_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     gan = new_gan(PLAIN, FULL, seed=0, fabric=fabric)
     next(train_gan(gan, Batches(discs(20), 8), FULL, fabric=fabric))
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("device", ["tpu", "cuda:x", "gpu*2"])
-def test_an_unknown_device_is_an_error(device: str) -> None:
-    with pytest.raises(ConfigError, match=r"--device"):
-        open_fabric(device)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_missing_gpu_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="needs a GPU that torch can use, found none: use --device cpu"):
-        open_fabric("cuda")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import torch
 from cafepick.errors import ArtefactError, ConfigError
 from cafepick.images import to_float, to_uint8
 from cafepick.models.build import build_discriminator, build_generator
+from cafepick.models.device import place_named
 from cafepick.scoring.residual import anomaly_maps
 from cafepick.scoring.search import search_latent
 from cafepick.types import Scored
@@ -93,19 +93,15 @@ class Networks:
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the torch device called ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+    """Return the torch device called so, see ``models.device``.
 
     Raises:
-        ConfigError: the name is unknown, or there is no such GPU.
+        ConfigError: the name is unknown, or means several devices, or there is no such GPU.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise ConfigError(f"--device takes auto, cpu, cuda or cuda:N here, got {name!r}")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"--device {name} needs a GPU that torch can use, found {torch.cuda.device_count()}: use cpu")
-    return device
+    place = place_named(name)
+    if place.count > 1:
+        raise ConfigError(f"--device {name} names {place.count} GPUs, but beans are judged on one: use cuda or cuda:N")
+    return torch.device(place.kind) if place.index is None else torch.device(place.kind, place.index)
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, NDArray[np.generic]], prefix: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from cafepick.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -44,13 +44,6 @@ class BestF1(NamedTuple):
     threshold: float
 
 
-class Interval(NamedTuple):
-    """A confidence interval."""
-
-    low: float
-    high: float
-
-
 def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
     """Chance that a defective subject scores higher than a good one, ties counting one half (Mann and Whitney).
 
@@ -72,12 +65,7 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
     """Mean of the precision over the defective subjects: sum of precision times the step in recall.
 
-    Args:
-        labels: (n,) True for defective.
-        scores: (n,) finite.
-
-    Raises:
-        InputError: as for ``auroc``.
+    Takes and refuses what ``auroc`` does.
     """
     curve = precision_recall_curve(labels, scores)
     return float(np.diff(curve.recall, prepend=0.0) @ curve.precision)
@@ -86,12 +74,7 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
     """Share of good subjects called defective against share of defective ones found.
 
-    Args:
-        labels: (n,) True for defective.
-        scores: (n,) finite.
-
-    Raises:
-        InputError: as for ``auroc``.
+    Takes and refuses what ``auroc`` does.
     """
     found, false, thresholds = _counts_by_threshold(*_two_classes(labels, scores))
     return RocCurve(
@@ -104,12 +87,7 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
 def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRecallCurve:
     """Share of the subjects called defective that are, against share of defective ones found.
 
-    Args:
-        labels: (n,) True for defective.
-        scores: (n,) finite.
-
-    Raises:
-        InputError: as for ``auroc``.
+    Takes and refuses what ``auroc`` does.
     """
     found, false, thresholds = _counts_by_threshold(*_two_classes(labels, scores))
     return PrecisionRecallCurve(found / (found + false), found / found[-1], thresholds)
@@ -118,59 +96,12 @@ def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRec
 def f1_max(labels: ArrayLike, scores: ArrayLike) -> BestF1:
     """Largest harmonic mean of precision and recall, were the threshold chosen with the labels known.
 
-    Args:
-        labels: (n,) True for defective.
-        scores: (n,) finite.
-
-    Raises:
-        InputError: as for ``auroc``.
+    Takes and refuses what ``auroc`` does.
     """
     found, false, thresholds = _counts_by_threshold(*_two_classes(labels, scores))
     f1 = 2 * found / (found + false + found[-1])
     best = int(np.argmax(f1))
     return BestF1(float(f1[best]), float(thresholds[best]))
-
-
-def bootstrap_interval(
-    metric: Callable[[NDArray[np.bool_], NDArray[np.float64]], float],
-    labels: ArrayLike,
-    scores: ArrayLike,
-    *,
-    confidence: float = 0.95,
-    rounds: int = 1000,
-    seed: int = 0,
-) -> Interval:
-    """Percentile bootstrap: where the metric lies when as many subjects are drawn again from those at hand.
-
-    Good and defective subjects are drawn separately, so their numbers stay (Efron and Tibshirani, An Introduction to
-    the Bootstrap, 1993, chapters 8 and 13). Subjects of one photo are more alike than this takes them to be, so with
-    few photos the true uncertainty is larger.
-
-    Args:
-        metric: takes labels (n,) and scores (n,), for example ``auroc``.
-        labels: (n,) True for defective.
-        scores: (n,) finite.
-        confidence: share of the drawn metrics inside the interval.
-        rounds: how often to draw.
-        seed: equal seeds give equal intervals.
-
-    Raises:
-        ConfigError: the confidence is not between 0 and 1, or ``rounds`` is below 1.
-        InputError: as for ``auroc``.
-    """
-    if not (0 < confidence < 1 and rounds >= 1):
-        raise ConfigError(
-            f"the confidence must lie between 0 and 1 and rounds above 0, got {confidence} and {rounds}: correct them"
-        )
-    truth, values = _two_classes(labels, scores)
-    rng = np.random.default_rng(seed)
-    classes = np.flatnonzero(truth), np.flatnonzero(~truth)
-    drawn = []
-    for _ in range(rounds):
-        again = np.concatenate([rng.choice(members, len(members)) for members in classes])
-        drawn.append(metric(truth[again], values[again]))
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(low), float(high))
 
 
 def aupro(masks: Sequence[NDArray[np.bool_]], maps: Sequence[NDArray[np.floating]], limit: float = 0.3) -> float:

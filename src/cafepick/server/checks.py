@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.orm import Session, undefer
@@ -30,7 +30,8 @@ from cafepick.server.schemas import (
 from cafepick.server.store.engine import Store
 from cafepick.server.store.tables import Check, Correction, Photo
 
-UNFINISHED = ("queued", "running")
+UNFINISHED: Final = ("queued", "running")
+OF_CHECK: Final = Photo.id == Check.photo_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,15 +118,17 @@ class Checks:
     def page(self, wanted: Filter, limit: int, offset: int) -> tuple[int, list[CheckSummary]]:
         """Return the number of checks that fit and some of them, newest first."""
         with self._store.reading() as session:
-            total = session.scalar(_chosen(select(func.count()), wanted)) or 0
-            query = _chosen(select(Check, Photo), wanted).order_by(Check.created.desc(), Check.id)
-            return total, [summary(row[0], row[1]) for row in session.execute(query.limit(limit).offset(offset))]
+            number = select(func.count()).select_from(Check).join(Photo, OF_CHECK).where(*wanted.conditions())
+            query = select(Check, Photo).join(Photo, OF_CHECK).where(*wanted.conditions())
+            newest = query.order_by(Check.created.desc(), Check.id).limit(limit).offset(offset)
+            found = [summary(check, photo) for check, photo in session.execute(newest)]
+            return session.scalar(number) or 0, found
 
     def ids(self, wanted: Filter) -> list[str]:
         """Return the ids of all checks that fit, oldest first."""
         with self._store.reading() as session:
-            query = _chosen(select(Check.id), wanted).order_by(Check.created, Check.id)
-            return list(session.scalars(query))
+            query = select(Check.id).join(Photo, OF_CHECK).where(*wanted.conditions())
+            return list(session.scalars(query.order_by(Check.created, Check.id)))
 
     def change(self, check: str, patch: CheckPatch) -> CheckOut:
         """Change lot, note, rate, or whether the operator has seen all.
@@ -187,7 +190,7 @@ class Checks:
             return list(session.scalars(mine.order_by(Check.created, Check.id)))
 
     def _load(self, session: Session, check: str, *, lock: bool = False) -> tuple[Check, Photo]:
-        query = select(Check, Photo).join(Photo, Photo.id == Check.photo_id).where(Check.id == check)
+        query = select(Check, Photo).join(Photo, OF_CHECK).where(Check.id == check)
         query = query.options(undefer(Check.beans))
         found = session.execute(query.with_for_update(of=Check) if lock else query).first()
         if found is None:
@@ -267,10 +270,6 @@ def corrected_out(after: Tally) -> CorrectedOut:
 def _verdict(bean: dict[str, Any], rate: float, said: str | None) -> VerdictOut:
     box = BoxOut(**bean["box"])
     return VerdictOut(**{**bean, "box": box}, verdict=mark(bean, rate), correction=said)  # type: ignore[arg-type]
-
-
-def _chosen(query: Any, wanted: Filter) -> Any:
-    return query.select_from(Check).join(Photo, Photo.id == Check.photo_id).where(*wanted.conditions())
 
 
 def _new(wish: CheckWish, rate: float, *, batch: str, photo: str, station: str, facts: dict[str, Any]) -> Check:

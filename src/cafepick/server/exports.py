@@ -21,7 +21,7 @@ from cafepick.data.sources import GOOD
 from cafepick.draw import overlay, panel
 from cafepick.jobs.inspect import COLUMNS
 from cafepick.server import evidence
-from cafepick.server.checks import Checks, Filter, corrected_out
+from cafepick.server.checks import OF_CHECK, Checks, Filter, corrected_out
 from cafepick.server.marks import Promises, Tally, corrected
 from cafepick.server.photos import Photos
 from cafepick.server.problems import ApiError
@@ -142,7 +142,7 @@ class Exports:
         """Yield the checks that the scope means, oldest first."""
         conditions = [*wanted.conditions(), Check.state == "done"]
         conditions.append(Check.reviewed.is_(True) if scope == "reviewed" else Check.said_fine + Check.said_bad > 0)
-        query = select(Check.id).join(Photo, Photo.id == Check.photo_id).where(*conditions).order_by(Check.created)
+        query = select(Check.id).join(Photo, OF_CHECK).where(*conditions).order_by(Check.created)
         with self._store.reading() as session:
             keys = list(session.scalars(query))
         for key in keys:

@@ -70,7 +70,7 @@ class Told:
 
     def write(self, stage: str, step: int, steps: int, rate: float | None = None, left: float | None = None) -> None:
         """Replace ``progress.json``; a full disk must not end a training."""
-        content = {"stage": stage, "step": step, "steps": steps, "rate": rate, "seconds_left": left}
+        content = {"stage": stage, "step": step, "steps": steps, "rate": rate, "seconds_left": left, "pid": os.getpid()}
         temporary = self.folder / ".progress.json"
         with suppress(OSError):
             temporary.write_text(json.dumps(content), encoding="utf-8")

@@ -61,7 +61,7 @@ async def received(request: Request, station: Station, *, most: int) -> Received
     Raises:
         ApiError: it is a form, too large or empty, there is no room, or the client went away.
     """
-    if request.headers.get("content-type", "").startswith(("multipart/", "application/x-www-form-urlencoded")):
+    if request.headers.get("content-type", "").startswith("multipart/"):  # curl names raw bodies urlencoded
         raise ApiError(415, "wrong_type", "send the file itself as the body of the request, not a form")
     announced = request.headers.get("content-length")
     size = int(announced) if announced is not None and announced.isdecimal() else None

@@ -3,7 +3,8 @@
 ``checkpoint.safetensors`` in the run folder holds the weights of both networks and of the averaged generator, and what
 the optimisers remember; its metadata hold, as JSON, the step, the settings, a hash of the training images, the versions
 that wrote it, and a hash of the numbers themselves. There is no random state: see ``batches``. The file is replaced
-whole, so the last good checkpoint survives whatever happens while the next one is written.
+whole, so the last good checkpoint survives whatever happens while the next one is written. ``encoder.safetensors``
+beside it holds the second stage, encoder, decoder and comparison, alike.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -26,15 +27,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from cafepick.config import GanConfig, ModelConfig
-    from cafepick.training.gan import Gan
+    from cafepick.config import ComparisonConfig, EncoderConfig, GanConfig, ModelConfig
 
 FILE_NAME: Final = "checkpoint.safetensors"
+ENCODER_FILE: Final = "encoder.safetensors"
 FORMAT: Final = 1
 MAY_CHANGE: Final = ("gan.steps", "gan.checkpoint_every")
 """Settings that steer no single step: a run may be taken up with others, to train longer for example."""
 
 Tensors = dict[str, Tensor]
+
+
+class Learner(Protocol):
+    """What learns in a stage of a run."""
+
+    step: int
+    """Steps done."""
+
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the networks that change, by name."""
+        ...
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimisers, by name."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +64,34 @@ class RunFacts:
     """How many images it learns from."""
     data: str
     """``Batches.fingerprint()``."""
+    encoder: EncoderConfig | None = None
+    """Of the second stage, as the next two; None in the first."""
+    comparison: ComparisonConfig | None = None
+    trained_gan: str | None = None
+    """``fingerprint_of`` the networks that the second stage builds on."""
+
+    @property
+    def steps(self) -> int:
+        """Length of the stage."""
+        return self.gan.steps if self.encoder is None else self.encoder.steps
+
+    @property
+    def learning_rate(self) -> tuple[str, float]:
+        """Name and value of the setting that a run which diverged should lower."""
+        if self.encoder is None:
+            return "gan.learning_rate", self.gan.learning_rate
+        return "encoder.learning_rate", self.encoder.learning_rate
 
 
-def has_checkpoint(folder: Path) -> bool:
-    """Return whether the run folder holds a checkpoint."""
-    return (folder / FILE_NAME).is_file()
+def has_checkpoint(folder: Path, *, name: str = FILE_NAME) -> bool:
+    """Return whether the run folder holds a checkpoint of this stage."""
+    return (folder / name).is_file()
+
+
+def fingerprint_of(*networks: torch.nn.Module) -> str:
+    """Return a hash of the weights: equal networks give equal text."""
+    states = {f"{i}.{name}": value for i, net in enumerate(networks) for name, value in net.state_dict().items()}
+    return _checksum({name: value.detach().cpu().contiguous() for name, value in states.items()})
 
 
 def refuse_checkpoint(folder: Path) -> None:
@@ -68,40 +107,41 @@ def refuse_checkpoint(folder: Path) -> None:
         )
 
 
-def save_checkpoint(folder: Path, gan: Gan, facts: RunFacts) -> None:
+def save_checkpoint(folder: Path, learner: Learner, facts: RunFacts, *, name: str = FILE_NAME) -> None:
     """Replace the checkpoint of the run folder.
 
     Raises:
         TrainingError: a weight is not a finite number; the checkpoint before stays.
         OutputError: the file cannot be written; the checkpoint before stays.
     """
-    tensors = _collect(gan)
+    tensors = _collect(learner)
     bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if bad:
+        setting, rate = facts.learning_rate
         raise TrainingError(
-            f"training diverged by step {gan.step}: {bad[0]} and {len(bad) - 1} more are not finite. The last "
-            f"checkpoint is sound; train anew with a lower gan.learning_rate (now {facts.gan.learning_rate:g})"
+            f"training diverged by step {learner.step}: {bad[0]} and {len(bad) - 1} more are not finite. The last "
+            f"checkpoint is sound; train anew with a lower {setting} (now {rate:g})"
         )
     header = {
         "format": FORMAT,
-        "step": gan.step,
+        "step": learner.step,
         "run": asdict(facts),
         "versions": {name: version(name) for name in ("cafepick", "torch", "safetensors", "numpy")},
         "checksum": _checksum(tensors),
     }
-    with replacing(folder / FILE_NAME) as temporary:
+    with replacing(folder / name) as temporary:
         content = save(tensors, metadata={"cafepick": json.dumps(header, sort_keys=True)})
         temporary.write_bytes(content)  # save_file would tell of a full disk by an error of its own
 
 
-def load_checkpoint(folder: Path, gan: Gan, facts: RunFacts) -> None:
-    """Put the checkpoint of the run folder into ``gan``, which ``new_gan`` made with the same settings.
+def load_checkpoint(folder: Path, learner: Learner, facts: RunFacts, *, name: str = FILE_NAME) -> None:
+    """Put the checkpoint of the run folder into ``learner``, newly made with the same settings.
 
     Raises:
         CheckpointError: there is none, it is damaged, or it belongs to other settings or images; the message says
-            which. ``gan`` is then unchanged.
+            which. ``learner`` is then unchanged.
     """
-    path = folder / FILE_NAME
+    path = folder / name
     header, tensors = _read(path)
     differences = list(_differences(header["run"], asdict(facts)))
     if differences:
@@ -109,38 +149,29 @@ def load_checkpoint(folder: Path, gan: Gan, facts: RunFacts) -> None:
             f"{path} was made with other settings or images: {'; '.join(differences)}. Go on with those it was made "
             f"with, or train in another run folder"
         )
-    if header["step"] > facts.gan.steps:
-        raise CheckpointError(f"{path} is at step {header['step']} already, past the {facts.gan.steps} asked for")
-    _restore(gan, tensors)
-    gan.step = header["step"]
+    if header["step"] > facts.steps:
+        raise CheckpointError(f"{path} is at step {header['step']} already, past the {facts.steps} asked for")
+    _restore(learner, tensors)
+    learner.step = header["step"]
 
 
-def _networks(gan: Gan) -> dict[str, torch.nn.Module]:
-    networks: dict[str, torch.nn.Module] = {"generator": gan.generator, "discriminator": gan.discriminator}
-    return networks if gan.averaged is gan.generator else networks | {"averaged": gan.averaged}
-
-
-def _optimisers(gan: Gan) -> dict[str, torch.optim.Optimizer]:
-    return {"generator_optimiser": gan.generator_optimiser, "discriminator_optimiser": gan.discriminator_optimiser}
-
-
-def _collect(gan: Gan) -> Tensors:
+def _collect(learner: Learner) -> Tensors:
     """Return every tensor under a name like ``generator.project.weight`` or ``generator_optimiser.0.exp_avg``."""
     tensors = {
         f"{role}.{name}": tensor
-        for role, network in _networks(gan).items()
+        for role, network in learner.networks().items()
         for name, tensor in network.state_dict().items()
     }
-    for role, optimiser in _optimisers(gan).items():
+    for role, optimiser in learner.optimisers().items():
         for number, memory in optimiser.state_dict()["state"].items():
             tensors |= {f"{role}.{number}.{name}": value for name, value in memory.items()}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _restore(gan: Gan, tensors: Tensors) -> None:
-    for role, network in _networks(gan).items():
+def _restore(learner: Learner, tensors: Tensors) -> None:
+    for role, network in learner.networks().items():
         network.load_state_dict(_below(tensors, role))
-    for role, optimiser in _optimisers(gan).items():
+    for role, optimiser in learner.optimisers().items():
         weights = [weight for group in optimiser.param_groups for weight in group["params"]]
         memory: dict[int, Tensors] = {}
         for name, tensor in _below(tensors, role).items():

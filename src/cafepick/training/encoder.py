@@ -48,7 +48,7 @@ AFTER_GAN: Final = 2**32
 """Random numbers of this stage are those of steps that no GAN reaches, so that the two are unrelated."""
 BETAS: Final = (0.9, 0.99)
 _WINDOW: Final = 8  # pixels, of SSIM; windows overlap by half, which costs a tenth of windows at every pixel
-_LUMINANCE, _CONTRAST = 0.02**2, 0.06**2  # SSIM's constants for pixels in [-1, 1]
+_LUMINANCE, _CONTRAST = 0.01**2, 0.03**2  # SSIM's constants for light in 0..1
 
 
 @dataclass(eq=False)
@@ -171,7 +171,7 @@ def image_distance(good: Images, drawn: Images, *, ssim_weight: float) -> Scalar
 
 def similarity(a: Images, b: Images) -> Scalar:
     """Return the mean SSIM over uniform windows (Wang et al. 2004, eq. 13), at most 1; pixels in [-1, 1]."""
-    a, b = a.contiguous(), b.contiguous()  # pooling three channels is slow in channels-last memory
+    a, b = ((x.contiguous() + 1) / 2 for x in (a, b))  # pooling three channels is slow in channels-last memory
     means = [_local(x) for x in (a, b)]
     spreads = [_local(x * x) - mean * mean for x, mean in zip((a, b), means, strict=True)]
     shared = _local(a * b) - means[0] * means[1]

@@ -42,6 +42,18 @@ class Gan:
     step: int = 0
     """Steps done."""
 
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the networks by name; the averaged generator only where it is another."""
+        networks: dict[str, torch.nn.Module] = {"generator": self.generator, "discriminator": self.discriminator}
+        return networks if self.averaged is self.generator else networks | {"averaged": self.averaged}
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimisers by name."""
+        return {
+            "generator_optimiser": self.generator_optimiser,
+            "discriminator_optimiser": self.discriminator_optimiser,
+        }
+
 
 @dataclass(frozen=True)
 class StepRecord:

@@ -7,20 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cafepick.cli.options import (
-    DataDir,
-    Device,
-    FalseReject,
-    ModelIn,
-    Normal,
-    Out,
-    Outlines,
-    Pattern,
-    digits,
-    opened,
-    promise_in_words,
-    told_failures,
-)
+from cafepick.cli import options
 
 
 class Method(str, Enum):
@@ -41,17 +28,17 @@ def detect(
     source: Annotated[
         str, typer.Argument(help="Photos to judge: a file, a folder, a quoted glob, a COCO file or 'mnist'.")
     ],
-    model: ModelIn,
-    out: Out,
+    model: options.ModelIn,
+    out: options.Out,
     method: Annotated[Method, typer.Option(help="exact: search the closest good subject (AnoGAN).")] = Method.exact,
-    false_reject: FalseReject = None,
+    false_reject: options.FalseReject = None,
     panels: Annotated[Panels, typer.Option(help="Which subjects get a picture of their own.")] = Panels.ng,
-    resume: Annotated[bool, typer.Option("--resume", help="Take up an interrupted run in --out.")] = False,
-    device: Device = "auto",
-    pattern: Pattern = None,
-    normal: Normal = None,
-    data_dir: DataDir = None,
-    outlines: Outlines = None,
+    resume: options.TakeUp = False,
+    device: options.Device = "auto",
+    pattern: options.Pattern = None,
+    normal: options.Normal = None,
+    data_dir: options.DataDir = None,
+    outlines: options.Outlines = None,
     limit: Annotated[int | None, typer.Option(help="Judge only the first so many photos.", min=1)] = None,
 ) -> None:
     """Find what is wrong with which bean: scores.csv, overlays, panels, masks and a summary in --out."""
@@ -60,8 +47,14 @@ def detect(
     from cafepick.jobs.inspect import Inspection, inspect_source
 
     detector = Detector.load(model, method=method.value, device=device)
-    photos = opened(
-        source, limit, purpose="detect", pattern=pattern, normal=digits(normal), data_dir=data_dir, outlines=outlines
+    photos = options.opened(
+        source,
+        limit,
+        purpose="detect",
+        pattern=pattern,
+        normal=options.digits(normal),
+        data_dir=data_dir,
+        outlines=outlines,
     )
     job = Inspection(
         source=photos,
@@ -80,6 +73,6 @@ def detect(
     typer.echo(f"{result.photos} photos: {counts or 'nothing found'}")
     for warning in result.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    typer.echo(promise_in_words(detector.promise(job.false_reject)))
+    typer.echo(options.promise_in_words(detector.promise(job.false_reject)))
     typer.echo(f"look at {out / 'overlays'}; the numbers are in {out / 'scores.csv'}")
-    raise typer.Exit(told_failures(result.failures))
+    raise typer.Exit(options.told_failures(result.failures))

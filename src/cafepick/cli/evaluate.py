@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cafepick.cli.options import (
-    DataDir,
-    Device,
-    FalseReject,
-    ModelIn,
-    Normal,
-    Out,
-    Outlines,
-    Pattern,
-    digits,
-    opened,
-    told_failures,
-)
+from cafepick.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,35 +24,38 @@ class Language(str, Enum):
     ja = "ja"
 
 
+Photos = Annotated[
+    str,
+    typer.Argument(help="Labelled photos: folders named good and by defect, an MVTec folder, a COCO file or 'mnist'."),
+]
+Good = Annotated[list[str] | None, typer.Option("--good", help="Class that counts as good, if not good. Repeatable.")]
+LabelFile = Annotated[
+    Path | None, typer.Option(help="CSV with image,label or image,bean,label, in place of other labels.")
+]
+UseOutlines = Annotated[
+    bool, typer.Option("--use-outlines", help="Judge the annotated outlines, instead of beans that are found.")
+]
+ReportLanguage = Annotated[Language, typer.Option(help="Of report.html: en or ja.")]
+Limit = Annotated[int | None, typer.Option(help="Judge only so many photos, spread evenly over the source.", min=1)]
+"""Options, in the order of the help."""
+
+
 def evaluate(
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="Labelled photos: folders named good and by defect, an MVTec folder, a COCO file or 'mnist'."
-        ),
-    ],
-    model: ModelIn,
-    out: Out,
-    good: Annotated[
-        list[str] | None, typer.Option("--good", help="Class that counts as good, if not good. Repeatable.")
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="CSV with image,label or image,bean,label, in place of other labels.")
-    ] = None,
-    false_reject: FalseReject = None,
-    outlines: Outlines = None,
-    use_outlines: Annotated[
-        bool, typer.Option("--use-outlines", help="Judge the annotated outlines, instead of beans that are found.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Take up an interrupted run in --out.")] = False,
-    language: Annotated[Language, typer.Option(help="Of report.html: en or ja.")] = Language.en,
-    device: Device = "auto",
-    pattern: Pattern = None,
-    normal: Normal = None,
-    data_dir: DataDir = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Judge only so many photos, spread evenly over the source.", min=1)
-    ] = None,
+    source: Photos,
+    model: options.ModelIn,
+    out: options.Out,
+    good: Good = None,
+    labels: LabelFile = None,
+    false_reject: options.FalseReject = None,
+    outlines: options.Outlines = None,
+    use_outlines: UseOutlines = False,
+    resume: options.TakeUp = False,
+    language: ReportLanguage = Language.en,
+    device: options.Device = "auto",
+    pattern: options.Pattern = None,
+    normal: options.Normal = None,
+    data_dir: options.DataDir = None,
+    limit: Limit = None,
 ) -> None:
     """Measure how well a model tells good from bad: metrics.json, scores.csv and report.html in --out."""
     from cafepick.cli.stopping import STOPPED, stoppable
@@ -76,8 +67,8 @@ def evaluate(
     labelling = Labelling(
         good=tuple(good or ("good",)), labels=read_labels(labels) if labels else None, use_outlines=use_outlines
     )
-    photos = opened(
-        source, purpose="detect", pattern=pattern, normal=digits(normal), data_dir=data_dir, outlines=outlines
+    photos = options.opened(
+        source, purpose="detect", pattern=pattern, normal=options.digits(normal), data_dir=data_dir, outlines=outlines
     )
     curves = model.with_suffix(".run") / "curves.png"
     detector = Detector.load(model, device=device)
@@ -99,7 +90,7 @@ def evaluate(
         raise typer.Exit(STOPPED)
     typer.echo(summary(result.metrics))
     typer.echo(f"the numbers are in {out / 'metrics.json'} and {out / 'scores.csv'}")
-    raise typer.Exit(told_failures(result.failures))
+    raise typer.Exit(options.told_failures(result.failures))
 
 
 def summary(metrics: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ Pattern = Annotated[str | None, typer.Option(help="Only files whose names match,
 Normal = Annotated[str | None, typer.Option(help="mnist: digits that count as good, e.g. 8 or 0,1.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the mnist files. (default: data/mnist)")]
 Outlines = Annotated[Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")]
+TakeUp = Annotated[bool, typer.Option("--resume", help="Take up an interrupted run in --out.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="One setting of the recipe, e.g. search.steps=500. Repeatable.")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cafepick.cli.options import DataDir, Device, Normal, Outlines, Pattern, Set, digits, opened, told_failures
+from cafepick.cli import options
 
 if TYPE_CHECKING:
     from cafepick.jobs.teach import Lesson, Taught
@@ -28,67 +28,86 @@ class Scale(str, Enum):
     relative = "relative"
 
 
+Photos = Annotated[
+    str, typer.Argument(help="Photos of good subjects: a file, a folder, a quoted glob, a COCO file or 'mnist'.")
+]
+ModelOut = Annotated[
+    Path, typer.Option("--model", "-m", dir_okay=False, help="Where to write the model, e.g. beans.cafepick.")
+]
+Judged = Annotated[
+    Subject | None,
+    typer.Option(
+        help="What is judged: each bean found, or the photo itself. "
+        "(default: beans, but whole for mnist, MVTec folders and --crop)"
+    ),
+]
+Size = Annotated[int, typer.Option(help="Side of the model's images in pixels, 28 to 128.")]
+Channels = Annotated[int | None, typer.Option(help="1 (grey) or 3 (colour). (default: 3, but 1 for mnist)")]
+Centre = Annotated[int | None, typer.Option(help="Keep this central square of each photo, in pixels (whole).")]
+Unit = Annotated[
+    Scale | None,
+    typer.Option(
+        help="fixed: one camera, size counts; relative: the median bean is the unit. (default: relative for trays)"
+    ),
+]
+RecipeName = Annotated[str, typer.Option(help="standard, quick or anogan (the paper's method, untouched).")]
+Config = Annotated[Path | None, typer.Option(help="TOML file laid over the recipe: tables model, gan, search.")]
+Steps = Annotated[int | None, typer.Option(help="Training steps. (default: the recipe's)")]
+Epochs = Annotated[int | None, typer.Option(help="Training length in passes over the data, instead of --steps.")]
+Limit = Annotated[int | None, typer.Option(help="Use only the first so many photos.", min=1)]
+HoldBack = Annotated[float, typer.Option(help="Share of the photos kept out of training, to set the threshold.")]
+Seed = Annotated[int, typer.Option(help="Same seed, data and machine: same model.")]
+RunFolder = Annotated[
+    Path | None, typer.Option(help="Run folder: checkpoints, samples, curves. (default: MODEL with .run)")
+]
+Resume = Annotated[Path | None, typer.Option(help="Go on with the training in this run folder.")]
+Samples = Annotated[Path | None, typer.Option(help="Folder of the sample grids. (default: samples in the run folder)")]
+TensorBoard = Annotated[bool, typer.Option(help="Also log to TensorBoard, in the run folder.")]
+"""Options, in the order of the help."""
+
+
 def train(
-    source: Annotated[
-        str, typer.Argument(help="Photos of good subjects: a file, a folder, a quoted glob, a COCO file or 'mnist'.")
-    ],
-    model: Annotated[
-        Path, typer.Option("--model", "-m", dir_okay=False, help="Where to write the model, e.g. beans.cafepick.")
-    ],
-    subject: Annotated[
-        Subject | None,
-        typer.Option(
-            help="What is judged: each bean found, or the photo itself. "
-            "(default: beans, but whole for mnist, MVTec folders and --crop)"
-        ),
-    ] = None,
-    size: Annotated[int, typer.Option(help="Side of the model's images in pixels, 28 to 128.")] = 64,
-    channels: Annotated[int | None, typer.Option(help="1 (grey) or 3 (colour). (default: 3, but 1 for mnist)")] = None,
-    crop: Annotated[int | None, typer.Option(help="Keep this central square of each photo, in pixels (whole).")] = None,
-    scale: Annotated[
-        Scale | None,
-        typer.Option(
-            help="fixed: one camera, size counts; relative: the median bean is the unit. (default: relative for trays)"
-        ),
-    ] = None,
-    recipe: Annotated[
-        str, typer.Option(help="standard, quick or anogan (the paper's method, untouched).")
-    ] = "standard",
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file laid over the recipe: [model], [gan], [search].")
-    ] = None,
-    set_: Set = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps. (default: the recipe's)")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Training length in passes over the data, instead of --steps.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Use only the first so many photos.", min=1)] = None,
-    hold_back: Annotated[
-        float, typer.Option(help="Share of the photos kept out of training, to set the threshold.")
-    ] = 0.15,
-    seed: Annotated[int, typer.Option(help="Same seed, data and machine: same model.")] = 0,
-    device: Device = "auto",
-    run: Annotated[
-        Path | None, typer.Option(help="Run folder: checkpoints, samples, curves. (default: MODEL with .run)")
-    ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the training in this run folder.")] = None,
-    pattern: Pattern = None,
-    normal: Normal = None,
-    data_dir: DataDir = None,
-    outlines: Outlines = None,
-    samples: Annotated[
-        Path | None, typer.Option(help="Folder of the sample grids. (default: samples in the run folder)")
-    ] = None,
-    tensorboard: Annotated[bool, typer.Option(help="Also log to TensorBoard, in the run folder.")] = False,
+    source: Photos,
+    model: ModelOut,
+    subject: Judged = None,
+    size: Size = 64,
+    channels: Channels = None,
+    crop: Centre = None,
+    scale: Unit = None,
+    recipe: RecipeName = "standard",
+    config: Config = None,
+    set_: options.Set = None,
+    steps: Steps = None,
+    epochs: Epochs = None,
+    limit: Limit = None,
+    hold_back: HoldBack = 0.15,
+    seed: Seed = 0,
+    device: options.Device = "auto",
+    run: RunFolder = None,
+    resume: Resume = None,
+    pattern: options.Pattern = None,
+    normal: options.Normal = None,
+    data_dir: options.DataDir = None,
+    outlines: options.Outlines = None,
+    samples: Samples = None,
+    tensorboard: TensorBoard = False,
 ) -> None:
     """Teach a model from photographs of good subjects only."""
     from cafepick.cli.stopping import STOPPED, stoppable
     from cafepick.config import merge_settings, merge_toml, named_recipe
+    from cafepick.errors import ConfigError
     from cafepick.jobs.teach import Lesson, crop_config, teach
+    from cafepick.models.device import place_named
     from cafepick.training.checkpoint import has_checkpoint, refuse_checkpoint
 
-    photos = opened(
-        source, limit, purpose="train", pattern=pattern, normal=digits(normal), data_dir=data_dir, outlines=outlines
+    photos = options.opened(
+        source,
+        limit,
+        purpose="train",
+        pattern=pattern,
+        normal=options.digits(normal),
+        data_dir=data_dir,
+        outlines=outlines,
     )
     cut = crop_config(photos, subject=subject.value if subject else None, size=size, channels=channels, centre=crop)
     settings = named_recipe(recipe, size=cut.size, channels=cut.channels, subject=cut.subject)
@@ -110,6 +129,8 @@ def train(
         samples=samples,
         tensorboard=tensorboard,
     )
+    if place_named(device).count > 1:
+        raise ConfigError(f"this command trains on one device, got --device {device}: use cuda or cuda:N")
     if not lesson.resume:
         refuse_checkpoint(lesson.run)
     go_on = f"go on with  --resume {lesson.run}"
@@ -117,7 +138,7 @@ def train(
         saves="training", then=lambda: go_on if has_checkpoint(lesson.run) else "no step was trained yet"
     ) as (report, stopping):
         taught = teach(lesson, progress=report, stopping=stopping)
-    status = told_failures(taught.failures)
+    status = options.told_failures(taught.failures)
     if not taught.finished:
         typer.echo(f"stopped after step {taught.step} of {taught.steps}; {go_on}")
         raise typer.Exit(STOPPED)

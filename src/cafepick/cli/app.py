@@ -20,6 +20,7 @@ from cafepick.cli.evaluate import evaluate
 from cafepick.cli.info import info
 from cafepick.cli.serve import serve
 from cafepick.cli.train import train
+from cafepick.cli.watch import watch
 from cafepick.errors import CafepickError, MissingExtraError
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Teach a camera to hand-pick coffee: train on good beans only, then see which beans to pick out, and why.",
 )
-for command in (demo, download, train, detect, evaluate, calibrate, info, serve):
+for command in (demo, download, train, detect, evaluate, calibrate, info, serve, watch):
     app.command()(command)
 
 
@@ -71,6 +72,8 @@ EXTRA_OF = {
     "sklearn": "train",
     "matplotlib": "train",
     "tensorboard": "tensorboard",
+    "scipy": "watch",
+    "paho": "watch",
     "fastapi": "serve",
     "uvicorn": "serve",
     "sqlalchemy": "serve",

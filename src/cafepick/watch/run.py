@@ -1,0 +1,162 @@
+"""The whole of watching: frames in, one result a bean out.
+
+camera --queue of 2, drops--> spot --> tracker --queue of 256--> judge --> results
+(thread)                      (the caller's thread)              (thread)
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from cafepick.errors import ConfigError
+from cafepick.watch.capture import Capture
+from cafepick.watch.folder import FolderFrames
+from cafepick.watch.judge import JudgeSettings, Judging, judge_still
+from cafepick.watch.latency import Summary, Tally
+from cafepick.watch.spot import spot
+from cafepick.watch.tracker import Tracker, TrackSettings
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from cafepick.detector import Detector
+    from cafepick.watch.judge import Judge
+    from cafepick.watch.records import Result
+    from cafepick.watch.sources import Feed
+
+REPORT_EVERY: Final = 2.0
+"""Seconds between reports."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What to watch for."""
+
+    tracking: TrackSettings = field(default_factory=TrackSettings)
+    judging: JudgeSettings = field(default_factory=JudgeSettings)
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Who is told what."""
+
+    result: Callable[[Result], None]
+    """Every result, from another thread than the caller's."""
+    progress: Callable[[Summary], None] = lambda _: None
+    """How it goes, every two seconds."""
+
+
+def check_promise(detector: Detector, watch: Watch) -> None:
+    """Refuse what the model cannot do, before any work.
+
+    Raises:
+        ConfigError: the model judges whole photos, of which a belt has none.
+        CalibrationError: it cannot promise the false-reject rate.
+    """
+    if detector.crop.subject != "beans":
+        raise ConfigError("watch follows beans on a belt, and this model judges whole photos: train one for beans")
+    strictness = watch.tracking.views if watch.judging.agreement == "any" else 1
+    detector.threshold(watch.judging.false_reject / strictness)
+
+
+def watch_belt(
+    feed: Feed,
+    judge: Judge,
+    watch: Watch,
+    reports: Reports,
+    *,
+    stop: threading.Event,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Follow the beans of a belt and judge each once.
+
+    Args:
+        feed: where frames come from.
+        judge: a ``Detector``.
+        watch: what to watch for.
+        reports: who is told.
+        stop: ends the feed; set when the work ends.
+        stopping: whether the user wants to end; beans in view are then judged on what was seen of them.
+
+    Raises:
+        SourceError: the source cannot be read.
+        OutputError: a result cannot be written.
+    """
+    began, tracker, tally, looked_at = time.monotonic(), Tracker(watch.tracking), Tally(), 0
+
+    def deliver(result: Result) -> None:
+        tally.add(result)
+        reports.result(result)
+
+    def summary() -> Summary:
+        velocity = None if tracker.belt is None else (float(tracker.belt.velocity[0]), float(tracker.belt.velocity[1]))
+        return replace(
+            _summary(began, looked_at, capture, tally), velocity=velocity, ghosts=tracker.ghosts, stopped=stopping()
+        )
+
+    settings = replace(watch.judging, live=feed.live)
+    with Capture(iter(feed.frames), live=feed.live, stop=stop) as capture:
+        clock = _Clock()
+        with Judging(judge, settings, deliver) as judging:
+            for frame in capture.frames(stopping):
+                judging.put(tracker.add(spot(frame)))
+                looked_at += 1
+                if clock.is_due():
+                    reports.progress(summary())
+            judging.put(tracker.finish())
+        return summary()
+
+
+def watch_stills(
+    feed: Feed,
+    detector: Detector,
+    watch: Watch,
+    reports: Reports,
+    *,
+    stop: threading.Event,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Judge the photos of a folder that fills up, each by itself; arguments as for ``watch_belt``."""
+    began, tally, looked_at, beans = time.monotonic(), Tally(), 0, 0
+    with Capture(iter(feed.frames), live=False, stop=stop) as capture:
+        clock = _Clock()
+        for frame in capture.frames(stopping):
+            for result in judge_still(detector, frame, watch.judging.false_reject, beans + 1):
+                beans += 1
+                tally.add(result)
+                reports.result(result)
+            looked_at += 1
+            if clock.is_due():
+                reports.progress(_summary(began, looked_at, capture, tally))
+        unreadable = dict(feed.frames.unreadable) if isinstance(feed.frames, FolderFrames) else {}
+        return replace(_summary(began, looked_at, capture, tally), unreadable=unreadable, stopped=stopping())
+
+
+def _summary(began: float, looked_at: int, capture: Capture, tally: Tally) -> Summary:
+    verdicts, late, latency = tally.read()
+    return Summary(
+        seconds=time.monotonic() - began,
+        frames=looked_at,
+        dropped=capture.dropped,
+        beans=sum(verdicts.values()),
+        verdicts=verdicts,
+        late=late,
+        ghosts=0,
+        latency=latency,
+    )
+
+
+class _Clock:
+    """Says when the next report is due."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        if time.monotonic() - self._last < REPORT_EVERY:
+            return False
+        self._last = time.monotonic()
+        return True

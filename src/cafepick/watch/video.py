@@ -1,0 +1,162 @@
+"""Frames of a video file, a camera or a network stream, by OpenCV."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from cafepick.errors import SourceError
+from cafepick.watch.records import Frame
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FIRST_PAUSE: Final = 0.5
+"""Seconds until a lost camera is tried again; twice as long each time..."""
+LONGEST_PAUSE: Final = 10.0
+"""...up to this."""
+TIMEOUT_MS: Final = 5000
+"""A network stream that sends nothing for so long is lost."""
+FASTEST: Final = 2000.0
+"""A file that says it has more frames a second than this does not know."""
+
+
+def is_url(source: str) -> bool:
+    """Whether the source is a network stream."""
+    return re.match(r"(rtsps?|rtmp|https?|udp|tcp)://", source, re.IGNORECASE) is not None
+
+
+def without_password(source: str) -> str:
+    """Return a source as it may be shown: an address without the user's name and password."""
+    return re.sub(r"//[^/@]*@", "//", source)
+
+
+def file_frames(path: Path, *, fps: float | None, realtime: bool, stop: threading.Event) -> Iterator[Frame]:
+    """Yield the frames of a video file.
+
+    Args:
+        path: the file.
+        fps: frames a second when it was filmed; None takes what the file says.
+        realtime: give each frame when it would have come from the camera, not as fast as it can be read.
+        stop: end early.
+
+    Raises:
+        SourceError: the file is no video that can be read, or does not say how fast it was filmed.
+    """
+    video = cv2.VideoCapture(str(path))
+    try:
+        if not video.isOpened():
+            raise SourceError(f"{path} is no video that can be read: give a video file, a camera's number or a stream")
+        said = float(video.get(cv2.CAP_PROP_FPS))
+        rate = fps or (said if math.isfinite(said) and 0 < said <= FASTEST else 0.0)
+        if not rate:
+            raise SourceError(f"{path} does not say how many frames a second it has: say it with --fps")
+        began, last = time.monotonic(), -1.0
+        for number, photo in enumerate(_photos(video)):
+            stamp = video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            seconds = stamp if fps is None and last < stamp <= last + 1 else number / rate  # a phone's rate varies
+            last = seconds
+            if realtime and stop.wait(max(0.0, began + seconds - time.monotonic())):
+                return
+            yield Frame(number, seconds, began + seconds if realtime else time.monotonic(), photo)
+        if last < 0:
+            raise SourceError(f"{path} holds no frame that can be read: it may be cut short or of an unknown codec")
+    finally:
+        video.release()
+
+
+def _photos(video: cv2.VideoCapture) -> Iterator[NDArray[np.uint8]]:
+    while True:
+        there, picture = video.read()
+        if not there:
+            return
+        yield _rgb(picture)
+
+
+def live_frames(
+    source: int | str,
+    *,
+    stop: threading.Event,
+    notice: Callable[[str], None],
+    give_up: float | None = None,
+) -> Iterator[Frame]:
+    """Yield the frames of a camera or a stream for as long as it is wanted; a lost one is looked for again.
+
+    Args:
+        source: number of a camera, or address of a stream.
+        stop: end.
+        notice: is told when the camera is lost and when it is back.
+        give_up: end after so many seconds without it; None tries for ever.
+
+    Raises:
+        SourceError: it cannot be opened at the beginning.
+    """
+    name = f"camera {source}" if isinstance(source, int) else without_password(source)
+    video = _opened(source)
+    if video is None:
+        raise SourceError(f"{name} cannot be opened: is it connected and switched on, and does nothing else use it?")
+    began, number = time.monotonic(), 0
+    while video is not None:
+        for captured, photo in _live_photos(video, stop):
+            yield Frame(number, captured - began, captured, photo)
+            number += 1
+        video.release()
+        if stop.is_set():
+            return
+        notice(f"{name} is lost after {number} frames; trying again")
+        video = _found_again(source, stop, give_up)
+        if video is not None:
+            notice(f"{name} is back")
+        elif not stop.is_set():
+            notice(f"{name} has been away for {give_up:.0f} s; giving up")
+
+
+def _live_photos(video: cv2.VideoCapture, stop: threading.Event) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Yield frames with the time at which they came, until there is none."""
+    while not stop.is_set() and video.grab():
+        captured = time.monotonic()
+        there, picture = video.retrieve()
+        if not there:
+            return
+        yield captured, _rgb(picture)
+
+
+def _found_again(source: int | str, stop: threading.Event, give_up: float | None) -> cv2.VideoCapture | None:
+    pause, since = FIRST_PAUSE, time.monotonic()
+    while not stop.wait(pause):
+        video = _opened(source)
+        if video is not None:
+            return video
+        if give_up is not None and time.monotonic() - since > give_up:
+            return None
+        pause = min(2 * pause, LONGEST_PAUSE)
+    return None
+
+
+def _opened(source: int | str) -> cv2.VideoCapture | None:
+    if isinstance(source, int):
+        video = cv2.VideoCapture(source)
+        video.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # old frames are of no use
+    else:
+        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
+        video = cv2.VideoCapture(source, cv2.CAP_FFMPEG, timeouts)
+    if video.isOpened():
+        return video
+    video.release()
+    return None
+
+
+def _rgb(picture: object) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of what OpenCV gives: BGR, or grey from some machine cameras."""
+    array = np.asarray(picture, np.uint8)
+    code = cv2.COLOR_GRAY2RGB if array.ndim == 2 or array.shape[2] == 1 else cv2.COLOR_BGR2RGB
+    return np.asarray(cv2.cvtColor(array, code), np.uint8)

@@ -21,7 +21,7 @@ SAMPLES: Final = 120
 ENDS: Final = 0.02
 THICK: Final = 5
 """Samples along the edge that are averaged at each place."""
-LEAST_RISE: Final = 2.0
+LEAST_RISE: Final = 2.5
 """Rise of whiteness per sample across the edge, grey levels, from which there is an edge."""
 LEAST_SUPPORT: Final = 0.6
 """Share of each side along which the edge is seen where it should be; beans and clutter may hide the rest."""
@@ -41,6 +41,9 @@ LEAST_PLAIN: Final = (0.65, 0.3)
 """Share of the strip along each side, and of the whole sheet, that has the colour of paper."""
 LEAST_CONTRAST: Final = 6.0
 """Median difference of whiteness between the strips inside and outside each side, grey levels."""
+FOLD_STEP: Final = 0.75
+FOLD_SPREAD: Final = 0.03
+"""Least ratio of the whiteness beyond a fold to that before it, and its largest median deviation along the fold."""
 MOST_COLOURED: Final = 30.0
 PALEST: Final = 35.0
 """Largest chroma and least lightness (CIE Lab) of paper as photographed."""
@@ -85,7 +88,32 @@ def paper_share(lab: NDArray[np.float32], white: NDArray[np.uint8], corners: NDA
     return plain if differs else 0.0
 
 
-def _is_paper(lab: NDArray[np.float64], paper: NDArray[np.float64]) -> NDArray[np.bool_]:
+def paper_goes_on(white: NDArray[np.uint8], inner: NDArray[np.float64], outer: NDArray[np.float64]) -> bool:
+    """Tell whether the paper of a quadrangle goes on beyond its sides, as far as a larger one reaches.
+
+    Beyond a fold it does, a little darker all along; a table, be it as pale as paper, shows its pattern or its colour.
+
+    Args:
+        white: (h, w) whiteness at a working size.
+        inner: (4, 2) corners of the quadrangle, clockwise, pixels.
+        outer: (4, 2) corners of the larger one.
+    """
+    to_photo = homography(np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64), inner)
+    hull = outer.astype(np.float32)
+    here = np.maximum(_sampled(white, _strips(to_photo, STRIP)), 1)  # (4, n)
+    for far in (1, 2, 3):
+        beyond = _strips(to_photo, -far * STRIP)  # (4, n, 2)
+        for side, level in zip(beyond, here, strict=True):
+            if min(cv2.pointPolygonTest(hull, point.tolist(), True) for point in side) < 2:
+                continue  # the larger one ends here as well
+            ratio = _sampled(white, side) / level
+            middle = float(np.median(ratio))
+            if middle < FOLD_STEP or np.median(np.abs(ratio - middle)) > FOLD_SPREAD:
+                return False
+    return True
+
+
+def _is_paper(lab: NDArray[np.floating], paper: NDArray[np.float64]) -> NDArray[np.bool_]:
     off = np.hypot(lab[..., 1] - paper[1], lab[..., 2] - paper[2])
     return (off < SAME_COLOUR) & (lab[..., 0] > DARKEST * paper[0])
 
@@ -157,7 +185,7 @@ def _side(
     middle = (begin + end) / 2
     step = max(1.0, reach / 8)  # in a large photo neighbouring pixels share the blur of an edge
     t = np.linspace(ENDS - 0.5, 0.5 - ENDS, SAMPLES) * length
-    across, rise = _steepest(white, middle + t[:, np.newaxis] * along, along, inwards, reach=reach, step=step)
+    across, rise = _edges(white, middle + t[:, np.newaxis] * along, along, inwards, reach=reach, step=step)
     seen = rise > LEAST_RISE
     curve = _robust_curve(t, across, seen, length, reach)
     if curve is None:
@@ -171,7 +199,7 @@ def _side(
     return _Side(middle, along, inwards, curve, float(on.mean()))
 
 
-def _steepest(
+def _edges(
     white: NDArray[np.uint8],
     places: NDArray[np.float64],
     along: NDArray[np.float64],
@@ -180,7 +208,7 @@ def _steepest(
     reach: float,
     step: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n,) how far inwards of each place whiteness rises fastest, in pixels, and (n,) its rise per sample."""
+    """(n,) how far inwards of each place the innermost edge lies, in pixels, and (n,) its rise per sample."""
     offsets = np.arange(-np.ceil(reach / step) - 2, np.ceil(reach / step) + 3) * step
     beside = (np.arange(THICK) - THICK // 2) * step
     grid = (
@@ -191,7 +219,10 @@ def _steepest(
     profile = cv2.GaussianBlur(_sampled(white, grid).mean(axis=1), (5, 1), 1.0)
     rise = np.asarray(profile[:, 2:] - profile[:, :-2], np.float64) / 2
     rise[:, [0, -1]] = 0
-    peak = np.clip(rise.argmax(axis=1), 1, rise.shape[1] - 2)
+    middle = rise[:, 1:-1]
+    edge = (middle >= rise[:, :-2]) & (middle > rise[:, 2:]) & (middle > LEAST_RISE)
+    innermost = rise.shape[1] - 2 - edge[:, ::-1].argmax(axis=1)  # a pattern on the table has edges of its own
+    peak = np.where(edge.any(axis=1), innermost, 1)
     left, top, right = (rise[np.arange(len(rise)), peak + k] for k in (-1, 0, 1))
     bow = np.maximum(2 * top - left - right, 1e-6)
     exact = peak + np.clip((right - left) / (2 * bow), -0.5, 0.5)

@@ -18,10 +18,18 @@ LEAST_STEP: Final = 3.0
 """Change of whiteness per pixel, in grey levels, of an edge."""
 STRONG_STEP: Final = 12.0
 """An edge pixel's vote counts in proportion to its step up to here, so that grain does not outvote a sheet."""
+FLAT_STEP: Final = 6
+"""Largest difference of whiteness among neighbours on a plain thing, grey levels."""
+FIELD: Final = 0.012
+"""Share of the photo from which a plain piece may be a part of a sheet, rather than of a pattern."""
+BESIDE: Final = 5.0
+"""Distance in pixels from an edge to the lighter side, at which it is looked for."""
+PATTERN: Final = 0.2
+"""Weight of an edge that does not border such a piece."""
 SPREAD: Final = 4
 """Degrees by which the direction of an edge pixel may miss that of its line."""
 MOST_LINES: Final = 44
-NEAREST: Final = 3.0
+NEAREST: Final = 2.0
 """Two lines of one direction are at least so many pixels apart."""
 REACH: Final = 2.0
 """Distance in pixels within which an edge pixel belongs to a line."""
@@ -68,7 +76,7 @@ def find_lines(image: NDArray[np.uint8]) -> Lines:
         rho = points[:, 0] * _COS[theta] + points[:, 1] * _SIN[theta]
         places = theta * rhos + ((rho + size) / 2).astype(int)
         votes += np.bincount(places, weights, minlength=len(votes))
-    peaks = _peaks(votes.reshape(360, rhos).astype(np.float32), least=0.08 * min(image.shape) * LEAST_STEP)
+    peaks = _peaks(votes.reshape(360, rhos).astype(np.float32), least=0.03 * min(image.shape) * LEAST_STEP)
     fitted = [
         _fit(points, angles, weights, np.radians(theta), 2 * rho - size + 1) for theta, rho in peaks
     ]
@@ -90,7 +98,21 @@ def _edge_pixels(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray
     rows, columns = np.nonzero(edge)
     points = np.stack([columns, rows], axis=1).astype(np.float64)
     angles = np.arctan2(dy[edge], dx[edge]).astype(np.float64)
-    return points, angles, np.minimum(step[edge], STRONG_STEP).astype(np.float64)
+    weights = np.minimum(step[edge], STRONG_STEP).astype(np.float64)
+    inside = np.rint(points + BESIDE * np.stack([np.cos(angles), np.sin(angles)], axis=1)).astype(int)
+    inside = np.clip(inside, 0, [image.shape[1] - 1, image.shape[0] - 1])
+    weights[~_fields(smooth)[inside[:, 1], inside[:, 0]]] *= PATTERN
+    return points, angles, weights
+
+
+def _fields(smooth: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(h, w) True in and next to large plain pieces of the photo."""
+    step = cv2.subtract(cv2.dilate(smooth, np.ones((3, 3))), cv2.erode(smooth, np.ones((3, 3))))
+    flat = (step < FLAT_STEP).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
+    large = stats[:, cv2.CC_STAT_AREA] > FIELD * flat.size
+    large[0] = False
+    return cv2.dilate(large[labels].astype(np.uint8), np.ones((3, 3))).astype(bool)
 
 
 def _peaks(votes: NDArray[np.float32], *, least: float) -> list[tuple[int, int]]:
@@ -99,7 +121,7 @@ def _peaks(votes: NDArray[np.float32], *, least: float) -> list[tuple[int, int]]
     smooth = cv2.blur(wrapped, (3, 3))
     highest = cv2.dilate(smooth, np.ones((5, 3)))
     theta, rho = np.nonzero((smooth >= highest)[6:-6] & (smooth[6:-6] > least))
-    order = np.argsort(-smooth[6:-6][theta, rho], kind="stable")[: 3 * MOST_LINES]
+    order = np.argsort(-smooth[6:-6][theta, rho], kind="stable")[: 4 * MOST_LINES]
     return [(int(theta[i]), int(rho[i])) for i in order]
 
 
@@ -109,8 +131,8 @@ class _Line(NamedTuple):
     weight: float
 
 
-_TURNS: Final = np.radians(np.linspace(-1.0, 1.0, 13))
-_SHIFTS: Final = np.linspace(-4.0, 4.0, 17)
+_TURNS: Final = np.radians(np.linspace(-0.8, 0.8, 11))
+_SHIFTS: Final = np.linspace(-2.0, 2.0, 9)
 """Around the highest bin of the Hough transform, lines are tried that differ by so much."""
 
 
@@ -146,7 +168,7 @@ def _distinct(lines: list[_Line]) -> list[_Line]:
     """The heaviest lines, of those that nearly coincide only one."""
     kept: list[_Line] = []
     for line in sorted(lines, key=lambda one: -one.weight):
-        alike = (np.cos(line.angle - k.angle) > np.cos(np.radians(1.5)) and abs(line.offset - k.offset) < NEAREST for k in kept)
+        alike = (np.cos(line.angle - k.angle) > np.cos(np.radians(1.0)) and abs(line.offset - k.offset) < NEAREST for k in kept)
         if not any(alike):
             kept.append(line)
     return kept[:MOST_LINES]

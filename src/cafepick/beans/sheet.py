@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cafepick.beans.background import to_lab
-from cafepick.beans.borders import paper_share, trace_border
+from cafepick.beans.borders import paper_goes_on, paper_share, trace_border
 from cafepick.beans.lines import find_lines, quadrangles, whiteness
 from cafepick.beans.paper import PAPERS, WORST, certainty_of, homography, judge_papers, transformed
 
@@ -84,14 +84,13 @@ def find_sheet(photo: NDArray[np.uint8], paper: Literal["auto", "a4", "letter"] 
     size = (max(1, round(photo.shape[1] / factor)), max(1, round(photo.shape[0] / factor)))
     small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
     white = whiteness(small)
-    lab, full = None, None
+    lab, full = to_lab(small), None
     scale = np.array(photo.shape[1::-1]) / size
     found: list[Sheet] = []
     seen: list[NDArray[np.float64]] = []
     for corners in quadrangles(find_lines(white), white.shape):
         if any(np.abs(corners - one).max() < 2 * REACH for one in seen):
             continue  # the same sheet, less exactly
-        lab = to_lab(small) if lab is None else lab
         plain = paper_share(lab, white, corners)
         if not plain:
             continue
@@ -103,7 +102,7 @@ def find_sheet(photo: NDArray[np.uint8], paper: Literal["auto", "a4", "letter"] 
         if sheet is not None:
             found.append(sheet)
             seen.append((border.corners + 0.5) / scale - 0.5)  # type: ignore[union-attr]
-    return _largest(found)
+    return _largest(found, seen, white)
 
 
 def _sheet_of(border: Border, shape: tuple[int, ...], paper: str, clearness: float) -> Sheet | None:
@@ -137,25 +136,31 @@ def _pixels_per_mm(from_mm: NDArray[np.float64], place: tuple[float, float]) -> 
     return float(np.sqrt(abs(a * d - b * c)))
 
 
-def _largest(sheets: list[Sheet]) -> Sheet | None:
-    """The largest sheet, of those that are clear, that does not consist of two others.
+def _largest(sheets: list[Sheet], places: list[NDArray[np.float64]], white: NDArray[np.uint8]) -> Sheet | None:
+    """The largest sheet, of those that are clear, that is of one piece.
 
-    A half of a folded sheet has the shape of the whole, hence the largest; but so have two sheets side by side.
+    A half of a folded sheet has the shape of the whole, hence the largest. But so have two sheets side by side, and a
+    larger quadrangle may take in a strip of the table.
+
+    Args:
+        sheets: candidates.
+        places: (4, 2) of each, corners in the shrunk photo.
+        white: (h, w) its whiteness.
     """
     clearest = max((one.clearness for one in sheets), default=0.0)
-    clear = [one for one in sheets if one.clearness > AS_CLEAR * clearest]
-    for sheet in sorted(clear, key=lambda one: -_area(one.corners)):
-        inside = [one.corners for one in sheets if _holds(sheet, one)]
-        apart = any(_common(one, other) < 0.1 * min(_area(one), _area(other)) for one, other in combinations(inside, 2))
-        if not apart:
-            return sheet
+    clear = [k for k, one in enumerate(sheets) if one.clearness > AS_CLEAR * clearest]
+    for k in sorted(clear, key=lambda k: -_area(places[k])):
+        held = [i for i in clear if i != k and _common(places[k], places[i]) > 0.95 * _area(places[i])]
+        halves = [places[i] for i in held if _is_part(sheets[k], sheets[i])]
+        apart = any(_common(one, other) < 0.1 * min(_area(one), _area(other)) for one, other in combinations(halves, 2))
+        if not apart and all(paper_goes_on(white, places[i], places[k]) for i in held):
+            return sheets[k]
     return None
 
 
-def _holds(sheet: Sheet, other: Sheet) -> bool:
-    """Whether ``other`` lies in ``sheet`` and is at most little larger than half of it, on the sheet's plane."""
-    share = _area(transformed(other.corners, sheet.to_mm)) / float(np.prod(sheet.size))
-    return share < 0.6 and _common(sheet.corners, other.corners) > 0.95 * _area(other.corners)
+def _is_part(sheet: Sheet, other: Sheet) -> bool:
+    """Whether ``other`` is at most little larger than half of ``sheet``, on the sheet's plane."""
+    return _area(transformed(other.corners, sheet.to_mm)) < 0.6 * float(np.prod(sheet.size))
 
 
 def _area(corners: NDArray[np.float64]) -> float:

@@ -43,7 +43,7 @@ def area_of(contour: NDArray[np.floating]) -> float:
 
 def _bean_of(verdict: Verdict, shape: tuple[int, int]) -> dict[str, Any]:
     scores, contour = verdict.scores, None if verdict.outline is None else verdict.outline.contour
-    parts = getattr(verdict, "parts", None) or {}
+    parts, why = getattr(verdict, "parts", None) or {}, getattr(verdict, "why", None)
     return {
         "bean": verdict.bean,
         "p_value": verdict.p_value,
@@ -55,6 +55,7 @@ def _bean_of(verdict: Verdict, shape: tuple[int, int]) -> dict[str, Any]:
         "area": float(shape[0] * shape[1]) if contour is None else area_of(contour),
         "outline": [] if contour is None else outline_of(contour),
         "reason": str(getattr(verdict, "reason", "") or ""),
+        "why": None if why is None else {"key": why.key, "high": bool(why.high), "share": float(why.share)},
         "parts": {str(name): float(share) for name, share in dict(parts).items()},
     }
 

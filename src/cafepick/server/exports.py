@@ -35,6 +35,8 @@ Scope = Literal["reviewed", "corrected"]
 BAD: Final = "bad"
 HISTORY: Final = ("check", "created", "lot", "model", "note", "correction")
 """Columns before those of ``scores.csv``."""
+TABLE: Final = (*COLUMNS, "reason")
+"""As ``cafepick detect`` writes it up to the verdict, and then why an NG is one."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -80,7 +82,7 @@ class Exports:
             ApiError: there is no such check, or no verdict yet.
         """
         found = self._done(check)
-        return _csv(COLUMNS, _rows(found))
+        return _csv(TABLE, _rows(found))
 
     def history(self, wanted: Filter) -> Iterator[str]:
         """Return the beans of all checks that fit, line by line."""
@@ -96,7 +98,7 @@ class Exports:
                 for row, one in zip(_rows(check), said, strict=True):
                     yield [*head, one, *row]
 
-        return _csv((*HISTORY, *COLUMNS), rows())
+        return _csv((*HISTORY, *TABLE), rows())
 
     def lots(self, q: str | None, model: str | None, limit: int) -> list[LotOut]:
         """Return the newest lots, in the order of their first checks."""
@@ -172,7 +174,7 @@ def _rows(check: CheckOut) -> list[list[object]]:
     name = _harmless(check.photo.name)
     if not check.verdicts:
         box = [f"{side:.1f}" for side in (0, 0, check.photo.width, check.photo.height, 0)]
-        return [[name, 0, *box, "", "", "", "", "EMPTY" if check.empty else ""]]
+        return [[name, 0, *box, "", "", "", "", "EMPTY" if check.empty else "", ""]]
     return [[name, *_row(verdict)] for verdict in check.verdicts]
 
 
@@ -180,7 +182,8 @@ def _row(verdict: VerdictOut) -> list[object]:
     box = verdict.box
     place = [f"{value:.1f}" for value in (box.x, box.y, box.width, box.height, verdict.angle)]
     numbers = (verdict.score, verdict.residual, verdict.discrimination, verdict.p_value)
-    return [verdict.bean, *place, *("" if one is None else f"{one:.6g}" for one in numbers), verdict.verdict]
+    reason = verdict.reason if verdict.verdict == "NG" else ""
+    return [verdict.bean, *place, *("" if one is None else f"{one:.6g}" for one in numbers), verdict.verdict, reason]
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

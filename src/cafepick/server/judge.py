@@ -17,6 +17,7 @@ from cafepick.detector import Detector
 from cafepick.server import evidence
 from cafepick.server.checks import Checks, count
 from cafepick.server.clock import now
+from cafepick.server.marks import Promises
 from cafepick.server.models import Models
 from cafepick.server.monitor import Monitor
 from cafepick.server.photos import Photos
@@ -158,7 +159,9 @@ class Judge:
         detector = self._detector(check.model.id, detectors)
         pixels = self._photos.pixels(self._photos.get(check.photo.id))
         prepared = detector.prepare(pixels)
-        verdicts: list[Verdict] = detector.judge([prepared], false_reject=check.false_reject)[0]
+        # At the highest rate there is, every bean that any rate could reject comes with its reason; ``marks`` decides.
+        highest = Promises(check.calibration_subjects).highest
+        verdicts: list[Verdict] = detector.judge([prepared], false_reject=highest)[0]
         evidence.save(self._vault.evidence(check.id), verdicts)
         return evidence.beans_of(verdicts, prepared.shape), detector.oddities(prepared)
 

@@ -76,6 +76,11 @@ class Promises:
         return 1 / (self.subjects + 1)
 
     @property
+    def highest(self) -> float:
+        """The highest p-value below 1."""
+        return max(self.subjects / (self.subjects + 1), self.least)
+
+    @property
     def usual(self) -> float:
         """The rate where nobody names one, as ``Detector.usual_rate``."""
         return max(FALSE_REJECT, self.least)

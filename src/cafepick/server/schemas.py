@@ -307,6 +307,14 @@ class CheckSummary(BaseModel):
     station: str
 
 
+class Why(BaseModel):
+    """The leading reason, for pages that have their own words for it; see ``types.Reason``."""
+
+    key: str
+    high: bool
+    share: float
+
+
 class VerdictOut(BaseModel):
     """The verdict on one bean."""
 
@@ -321,6 +329,7 @@ class VerdictOut(BaseModel):
     area: float
     outline: list[tuple[float, float]]
     reason: str
+    why: Why | None = None
     parts: dict[str, float]
     correction: Said | None
 

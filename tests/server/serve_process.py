@@ -1,0 +1,125 @@
+"""``cafepick serve`` as a process of its own, and the calls that tests repeat."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+Client = httpx.Client
+
+TINY = ("model.width=8", "gan.batch=8", "gan.checkpoint_every=4", "search.steps=4")
+"""Settings of a training that takes seconds."""
+
+
+class Served:
+    """One server process."""
+
+    def __init__(self, data: Path, *words: object, file_size: int | None = None) -> None:
+        """Start it and wait until it answers.
+
+        Args:
+            data: its folder.
+            words: more of the command line.
+            file_size: bytes that the system lets it write into one file; None: any.
+        """
+        self.data = data
+        self.database = "postgresql" if "--database" in words else "sqlite"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = data.parent / f"{data.name}.log"
+        command = [sys.executable, "-m", "cafepick.cli.app", "serve", "--port", str(self.port), "--data", str(data)]
+        if file_size is not None:
+            command = ["prlimit", f"--fsize={file_size}", *command]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *map(str, words)],
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self._wait()
+
+    def client(self, **options: Any) -> Client:
+        """Return a client of the API."""
+        return Client(base_url=f"{self.url}/api/v1", timeout=60, **options)
+
+    def kill(self) -> None:
+        """End it as ``kill -9`` does."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(20)
+
+    def end(self) -> None:
+        """End it as Ctrl-C does."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, f"no answer: {self.log.read_text()}"
+            try:
+                httpx.get(f"{self.url}/api/v1/health")
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def taken_in(client: Client, path: Path) -> str:
+    """Upload a model and return its id."""
+    answer = client.post("/models", params={"name": path.stem}, content=path.read_bytes())
+    assert answer.status_code in (200, 201), answer.text
+    return answer.json()["id"]
+
+
+def uploaded(client: Client, path: Path) -> str:
+    """Upload a photo and return its id."""
+    answer = client.post("/photos", params={"name": path.name}, content=path.read_bytes())
+    assert answer.status_code in (200, 201), answer.text
+    return answer.json()["id"]
+
+
+def checked(client: Client, model: str, path: Path, **options: Any) -> dict[str, Any]:
+    """Check a photo and return the check."""
+    query = {"model": model, "name": path.name, **options}
+    answer = client.post("/inspect", params=query, content=path.read_bytes())
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["state"] == "done", answer.text
+    return answer.json()
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    """Return status and code of an error."""
+    error = answer.json()["error"]
+    assert error["message"]
+    return answer.status_code, error["code"]
+
+
+def wait_until(happened: Any, *, seconds: float = 60) -> Any:
+    """Ask until the answer is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := happened()):
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+    return answer

@@ -1,0 +1,154 @@
+"""Teaching over the API: progress as it comes, cancelling, and nothing lost when server or training die."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serve_process import TINY, Client, Served, checked, code_of, uploaded, wait_until
+
+from cafepick.artefact import load_artefact
+from cafepick.server.lock import is_held
+
+OVER = ("done", "failed", "cancelled")
+
+
+def wish(client: Client, trays: list[Path], **more: Any) -> dict[str, Any]:
+    photos = [{"id": uploaded(client, path)} for path in trays]
+    photos[0]["unticked"] = [1, 2]
+    plain = {"name": "Tiny", "photos": photos, "recipe": "quick", "size": 32, "steps": 12, "hold_back": 0.4}
+    return {**plain, "settings": list(TINY), **more}
+
+
+def events_of(client: Client, training: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the events of a training until the server closes the stream."""
+    with client.stream("GET", f"/trainings/{training}/events", timeout=90) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        kind = ""
+        for line in answer.iter_lines():
+            if line.startswith("event: "):
+                kind = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                yield kind, json.loads(line.removeprefix("data: "))
+
+
+def weights(path: Path) -> dict[str, bytes]:
+    return {name: tensor.tobytes() for name, tensor in load_artefact(path).tensors.items()}
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory, trays: list[Path]) -> Iterator[tuple[Served, dict[str, Any]]]:
+    """A server on which one training went through undisturbed, and its events."""
+    server = Served(tmp_path_factory.mktemp("teaching"))
+    with server.client() as client:
+        made = client.post("/trainings", json=wish(client, trays)).json()
+        events = list(events_of(client, made["id"]))
+    yield server, {"id": made["id"], "events": events}
+    server.end()
+
+
+def test_progress_comes_as_events_and_ends_with_a_model(
+    reference: tuple[Served, dict[str, Any]], trays: list[Path]
+) -> None:
+    server, taught = reference
+    events = taught["events"]
+    assert [kind for kind, _ in events][-1] == "end"
+    assert {kind for kind, _ in events[:-1]} == {"progress"}
+    stages = [event["stage"] for _, event in events]
+    order = ["waiting", "starting", "finding", "cutting", "training", "calibrating", "saving", "over"]
+    assert [order.index(stage) for stage in stages] == sorted(order.index(stage) for stage in stages)
+    last = events[-1][1]
+    assert last["state"] == "done", last["error"]
+    assert (last["photos"], last["unticked"], last["samples"]) == (3, 2, [4, 8, 12])
+    with server.client() as client:
+        assert client.get(last["sample"].removeprefix("/api/v1")).headers["content-type"] == "image/png"
+        assert client.get(f"/trainings/{last['id']}/curves").status_code == 200
+        model = client.get(f"/models/{last['model']}").json()
+        assert (model["name"], model["size"], model["training_id"]) == ("Tiny", 32, last["id"])
+        assert model["training"]["subjects"] + model["training"]["held_back"] == pytest.approx(118, abs=3)
+        assert "source" not in model["training"], "a path of the server"
+        assert "curves" in client.get(f"/models/{model['id']}/report.html").text
+        assert checked(client, model["id"], trays[0], false_reject=0.1)["verdicts"]
+
+
+def test_a_killed_server_and_a_killed_training_go_on_to_the_same_model(
+    serve: Callable[..., Served], trays: list[Path], reference: tuple[Served, dict[str, Any]], tmp_path: Path
+) -> None:
+    server = serve()
+    with server.client() as client:
+        training = client.post("/trainings", json=wish(client, trays)).json()["id"]
+    folder = server.data / "trainings" / training
+    wait_until(lambda: (folder / "run" / "samples" / "step_000004.png").exists())
+    server.kill()
+    if not (folder / "result.json").exists():
+        assert is_held(folder / "worker.lock"), "the training died with the server"
+        os.kill(json.loads((folder / "progress.json").read_text())["pid"], signal.SIGKILL)
+    server = serve()
+    with server.client() as client:
+        *_, (kind, last) = events_of(client, training)
+        assert (kind, last["state"]) == ("end", "done"), last
+        assert last["samples"] == [4, 8, 12]
+        assert [model["id"] for model in client.get("/models").json()["models"]] == [last["model"]]
+    undisturbed = reference[0].data / "models" / f"{reference[1]['id']}.cafepick"
+    assert weights(server.data / "models" / f"{training}.cafepick") == weights(undisturbed)
+
+
+def test_a_stopped_server_pauses_its_training_and_cancelling_ends_it(
+    serve: Callable[..., Served], trays: list[Path]
+) -> None:
+    server = serve()
+    with server.client() as client:
+        long = wish(client, trays, steps=100_000)
+        training = client.post("/trainings", json=long).json()["id"]
+        second = client.post("/trainings", json={**long, "name": "second"}).json()["id"]
+        folder = server.data / "trainings" / training
+        wait_until(lambda: (folder / "run" / "samples" / "step_000004.png").exists())
+        assert client.get(f"/trainings/{second}").json()["state"] == "queued"
+        assert code_of(client.delete(f"/trainings/{training}")) == (409, "in_use")
+    server.end()
+    assert not is_held(folder / "worker.lock"), "the training did not stop with the server"
+    reached = max(int(path.stem[5:]) for path in (folder / "run" / "samples").glob("*.png"))
+    server = serve()
+    with server.client() as client:
+        events = events_of(client, training)
+        running = next(event for _, event in events if event["stage"] == "training")
+        assert running["step"] > reached
+        for one in (second, training):
+            assert client.post(f"/trainings/{one}/cancel").status_code == 202
+        *_, (_, last) = events
+        assert (last["state"], last["model"]) == ("cancelled", None)
+        assert client.get(f"/trainings/{second}").json()["state"] == "cancelled"
+        assert code_of(client.post(f"/trainings/{training}/cancel")) == (409, "already_over")
+        assert client.delete(f"/trainings/{training}").status_code == 204
+    assert not folder.exists()
+
+
+def test_a_training_that_cannot_work_says_why(
+    reference: tuple[Served, dict[str, Any]], trays: list[Path], tmp_path: Path
+) -> None:
+    with reference[0].client() as client:
+        good = wish(client, trays)
+        refused = {
+            "photos": [good["photos"][0]],
+            "recipe": "magic",
+            "settings": ["gan.stepz=3"],
+            "name": "  ",
+            "size": 27,
+        }
+        for field, value in refused.items():
+            assert code_of(client.post("/trainings", json={**good, field: value})) == (422, "invalid"), field
+        twice = [good["photos"][0], good["photos"][0]]
+        assert code_of(client.post("/trainings", json={**good, "photos": twice})) == (422, "invalid")
+        unknown = [good["photos"][0], {"id": "0" * 64}]
+        assert code_of(client.post("/trainings", json={**good, "photos": unknown})) == (404, "no_such_photo")
+        nothing = [{"id": photo["id"], "unticked": list(range(1, 60))} for photo in good["photos"]]
+        made = client.post("/trainings", json={**good, "photos": nothing}).json()
+        *_, (_, last) = events_of(client, made["id"])
+        assert (last["state"], last["error"]["code"]) == ("failed", "training_failed")
+        assert last["error"]["message"]
+        assert str(reference[0].data) not in last["error"]["message"]

@@ -152,10 +152,12 @@ class SearchConfig:
     """Fixed z from the prior of which each image starts from the best; 1 starts all from one z, as in the paper."""
     clamp: bool = True
     """Keep z in [-1, 1], where the generator was trained; the paper leaves it free."""
+    refine_steps: int = 20
+    """Adam steps of the method ``refine``, from where the encoder points."""
 
     def __post_init__(self) -> None:
         _check(self.candidates > 0, f"search candidates must be above 0, got {self.candidates}")
-        _check(self.steps > 0, f"search steps must be above 0, got {self.steps}")
+        _check(min(self.steps, self.refine_steps) > 0, f"search steps must be above 0, got {self.steps}")
         _check(self.learning_rate > 0, f"the search's learning rate must be above 0, got {self.learning_rate}")
         _check(0 <= self.weight <= 1, f"lambda must lie in [0, 1], got {self.weight}")
         _check(self.restarts > 0, f"restarts must be above 0, got {self.restarts}")

@@ -69,6 +69,7 @@ def search_latent(
     images: Float[Tensor, "n c h w"],
     config: SearchConfig,
     *,
+    starts: Float[Tensor, "n latent"] | None = None,
     seed: int = 0,
     precision: Precision = "float32",
     on_progress: Callable[[int, int], None] | None = None,
@@ -83,7 +84,8 @@ def search_latent(
         discriminator: has ``features``, which maps images to (b, f).
         images: pixels in [-1, 1], on the device of the networks.
         config: steps, learning rate, lambda, restarts, stopping.
-        seed: decides where the searches start; the same for every image.
+        starts: where each image's only search starts, as an encoder finds it; None draws candidates from the prior.
+        seed: decides where the searches start that ``starts`` leaves open; the same for every image.
         precision: of the walk; ``bfloat16`` is faster on processors that have it.
         on_progress: called with the number of finished searches and of all.
 
@@ -91,10 +93,14 @@ def search_latent(
         The n results, in the order of ``images``; on a CPU equal to the bit however the images are put together.
     """
     networks = FrozenPair.of(generator, discriminator, weight=config.weight, precision=precision)
-    with _one_thread_each() as threads, torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+    with one_thread_each() as threads, torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         features = networks.features(images)
-        prior = _prior(generator.latent, config, seed).to(images.device)
-        task = Task(images, features, _starts(networks, images, features, prior))
+        if starts is None:
+            prior = _prior(generator.latent, config, seed).to(images.device)
+            begin = _starts(networks, images, features, prior)
+        else:
+            begin = starts[:, None]  # (n, 1, latent)
+        task = Task(images, features, begin)
         workers = threads if images.device.type == "cpu" else 1
         found = _search(networks, task, config, workers=workers, on_progress=on_progress)
         return _best(networks, task, found)
@@ -186,7 +192,7 @@ def _best(networks: FrozenPair, task: Task, found: dict[Job, Found]) -> SearchRe
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[int]:
+def one_thread_each() -> Iterator[int]:
     """Let torch compute on one thread; yield how many it used before."""
     with _one_search:
         threads = torch.get_num_threads()

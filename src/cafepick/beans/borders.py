@@ -41,6 +41,16 @@ LEAST_PLAIN: Final = (0.65, 0.3)
 """Share of the strip along each side, and of the whole sheet, that has the colour of paper."""
 LEAST_CONTRAST: Final = 6.0
 """Median difference of whiteness between the strips inside and outside each side, grey levels."""
+EVEN_REACH: Final = 8
+EVEN_STEP: Final = 0.1
+"""Samples along a strip, of 60, to either side that count as near, and how far paper may be off their median."""
+DEPTH_STEP: Final = 1.35
+"""Largest ratio of whiteness between two strips of one side, over most of its length."""
+CORNER_TIPS: Final = (0.006, 0.010, 0.014)
+CORNER_NEARBY: Final = (0.02, 0.06, 0.1, 0.14)
+"""Distances from the sides, as shares of them, of what is taken for the tip of a corner and for its surroundings."""
+CORNER_LEVEL: Final = 0.75
+"""Least whiteness of the tip, as a share of that of the surroundings."""
 FOLD_STEP: Final = 0.75
 FOLD_SPREAD: Final = 0.03
 """Least ratio of the whiteness beyond a fold to that before it, and its largest median deviation along the fold."""
@@ -75,17 +85,41 @@ def paper_share(lab: NDArray[np.float32], white: NDArray[np.uint8], corners: NDA
     paper = np.median(inner.reshape(-1, 3), axis=0)
     if paper[0] < PALEST or np.hypot(*paper[1:]) > MOST_COLOURED:
         return 0.0
-    plain = float(_is_paper(inner, paper).mean(axis=2).min())
+    levels = np.stack([_sampled(white, _strips(to_photo, inwards)) for inwards in INNER_STRIPS])  # (strips, 4, n)
+    plain = float((_is_paper(inner, paper) & _even(levels)).mean(axis=2).min())
     places = (np.arange(48) + 0.5) / 48
     everywhere = np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2)
     within = float(_is_paper(_sampled(lab, _through(to_photo, everywhere)), paper).mean())
     if plain < LEAST_PLAIN[0] or within < LEAST_PLAIN[1]:
+        return 0.0
+    depths = np.median(levels[1:] / np.maximum(levels[:1], 1), axis=2)  # a stripe along a side shows here
+    if depths.min() < 1 / DEPTH_STEP or depths.max() > DEPTH_STEP or not _has_corners(white, to_photo):
         return 0.0
     darker = _sampled(white, _strips(to_photo, STRIP)) - _sampled(white, _strips(to_photo, -STRIP))
     outer = _sampled(lab, _strips(to_photo, -STRIP))
     same = _is_paper(outer, paper) & (np.abs(darker) < LEAST_CONTRAST)  # the paper goes on
     differs = np.median(darker, axis=1).min() > LEAST_CONTRAST and same.mean(axis=1).max() < 0.5
     return plain if differs else 0.0
+
+
+def _even(levels: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether whiteness (..., n) along a side is about that of most places nearby: not so on a pattern."""
+    reach = EVEN_REACH
+    padded = np.concatenate([levels[..., reach:0:-1], levels, levels[..., -2 : -reach - 2 : -1]], axis=-1)
+    nearby = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=-1)
+    middle = np.median(nearby, axis=-1)
+    return np.abs(levels - middle) < EVEN_STEP * middle + 4
+
+
+def _has_corners(white: NDArray[np.uint8], to_photo: NDArray[np.float64]) -> bool:
+    """Tell whether there is paper in all four corners, as bright as nearby: none is folded away, cut off or hidden."""
+    tips = np.stack(np.meshgrid(*(np.array(CORNER_TIPS),) * 2), axis=-1).reshape(-1, 2)
+    nearby = np.stack(np.meshgrid(*(np.array(CORNER_NEARBY),) * 2), axis=-1).reshape(-1, 2)
+    for flip in ([0, 0], [1, 0], [1, 1], [0, 1]):
+        tip, near = (_sampled(white, _through(to_photo, np.abs(part - flip))) for part in (tips, nearby))
+        if np.median(tip) < CORNER_LEVEL * np.median(near):
+            return False
+    return True
 
 
 def paper_goes_on(white: NDArray[np.uint8], inner: NDArray[np.float64], outer: NDArray[np.float64]) -> bool:

@@ -131,8 +131,8 @@ class _Line(NamedTuple):
     weight: float
 
 
-_TURNS: Final = np.radians(np.linspace(-0.8, 0.8, 11))
-_SHIFTS: Final = np.linspace(-2.0, 2.0, 9)
+_TURNS: Final = np.radians(np.linspace(-1.6, 1.6, 17))
+_SHIFTS: Final = np.linspace(-3.0, 3.0, 13)
 """Around the highest bin of the Hough transform, lines are tried that differ by so much."""
 
 

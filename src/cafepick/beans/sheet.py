@@ -35,6 +35,10 @@ UNLIKELY: Final = 0.02
 """Certainty below which a sheet is not of the kind that was asked for."""
 AS_CLEAR: Final = 0.8
 """A larger sheet is preferred to a clearer one if it is clear to at least this share of that."""
+AS_GOOD: Final = 0.04
+"""Clearness counts in steps of this where sheets nearly coincide."""
+COINCIDE: Final = 0.88
+"""Share of the larger of two sheets that the smaller covers, if they nearly coincide."""
 INSET: Final = 1.0
 """Strip along the sheet's edge, mm, that a flattened photo leaves out, so that no table shows."""
 
@@ -149,6 +153,7 @@ def _largest(sheets: list[Sheet], places: list[NDArray[np.float64]], white: NDAr
     """
     clearest = max((one.clearness for one in sheets), default=0.0)
     clear = [k for k, one in enumerate(sheets) if one.clearness > AS_CLEAR * clearest]
+    clear = _distinct(clear, sheets, places)
     for k in sorted(clear, key=lambda k: -_area(places[k])):
         held = [i for i in clear if i != k and _common(places[k], places[i]) > 0.95 * _area(places[i])]
         halves = [places[i] for i in held if _is_part(sheets[k], sheets[i])]
@@ -156,6 +161,16 @@ def _largest(sheets: list[Sheet], places: list[NDArray[np.float64]], white: NDAr
         if not apart and all(paper_goes_on(white, places[i], places[k]) for i in held):
             return sheets[k]
     return None
+
+
+def _distinct(which: list[int], sheets: list[Sheet], places: list[NDArray[np.float64]]) -> list[int]:
+    """Of sheets that nearly coincide, the clearest; of those as clear, the smallest: a stripe may run along an edge."""
+    kept: list[int] = []
+    for k in sorted(which, key=lambda k: (-round(sheets[k].clearness / AS_GOOD), _area(places[k]))):
+        most = max((_common(places[k], places[i]) / max(_area(places[k]), _area(places[i])) for i in kept), default=0.0)
+        if most < COINCIDE:
+            kept.append(k)
+    return kept
 
 
 def _is_part(sheet: Sheet, other: Sheet) -> bool:

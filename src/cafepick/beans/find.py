@@ -6,6 +6,7 @@ photo --shrink--> working image --background--> distance from the bare surface -
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -140,9 +141,10 @@ def _filled(mask: NDArray[np.bool_], radius: float) -> NDArray[np.uint8]:
     """The mask without small holes: a pale crease, a glint; not the ground in a ring of beans."""
     filled = mask.astype(np.uint8)
     contours, levels = cv2.findContours(filled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    for contour, (_, _, _, parent) in zip(contours, levels.reshape(-1, 4) if contours else (), strict=True):
-        if parent >= 0 and cv2.contourArea(contour) < HOLE * np.pi * radius**2:
-            cv2.drawContours(filled, [contour], 0, 1, cv2.FILLED)
+    within = [parent >= 0 for parent in levels[0, :, 3].tolist()] if contours else []
+    largest = HOLE * np.pi * radius**2
+    holes = [hole for hole in compress(contours, within) if cv2.contourArea(hole) < largest]
+    cv2.drawContours(filled, holes, -1, 1, cv2.FILLED)
     return filled
 
 

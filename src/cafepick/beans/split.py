@@ -5,6 +5,7 @@ mask --distance transform--> discs --power diagram--> pieces --join--> beans
 
 from __future__ import annotations
 
+from math import log
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import cv2
@@ -56,7 +57,7 @@ class Piece(NamedTuple):
 
     def cost(self, typical: Typical) -> float:
         """How much the piece differs from one bean, plus the cost of counting it."""
-        misfit = np.log(self.area / typical.area) / typical.spread
+        misfit = log(self.area / typical.area) / typical.spread
         return ONE_MORE + self.lack / (DENT * typical.area) + misfit**2
 
 
@@ -92,7 +93,8 @@ def typical_radius(depth: NDArray[np.float32]) -> float:
     Args:
         depth: (h, w) as ``depth_inside`` gives it.
     """
-    peaks = np.sort(depth[(depth >= cv2.dilate(depth, np.ones((5, 5), np.uint8))) & (depth > 0)])
+    x, y = _places((depth >= cv2.dilate(depth, np.ones((5, 5), np.uint8))) & (depth > 0)).T
+    peaks = np.sort(depth[y, x])
     if not len(peaks):
         return 0.0
     weight = np.cumsum(peaks**2)
@@ -140,8 +142,8 @@ def split_touching(
 class _Discs(NamedTuple):
     """Largest discs inside a mask, arrays of one length."""
 
-    x: NDArray[np.intp]
-    y: NDArray[np.intp]
+    x: NDArray[np.int32]
+    y: NDArray[np.int32]
     radius: NDArray[np.float32]
 
     def where(self, chosen: NDArray[np.bool_]) -> _Discs:
@@ -150,7 +152,7 @@ class _Discs(NamedTuple):
 
 def _discs(depth: NDArray[np.float32], mask: NDArray[np.bool_], radius: float) -> _Discs:
     window = np.ones((2 * int(SPACING * radius) + 3,) * 2, np.uint8)
-    y, x = np.nonzero((depth >= cv2.dilate(depth, window)) & (depth > SHALLOWEST * radius) & mask)
+    x, y = _places((depth >= cv2.dilate(depth, window)) & (depth > SHALLOWEST * radius) & mask).T
     return _Discs(x, y, depth[y, x])
 
 
@@ -164,12 +166,12 @@ def _part(
 ) -> tuple[NDArray[np.int32], dict[int, Piece]]:
     """Labels and beans of clusters."""
     labels, pieces = _cells(mask, discs, reach=round(REACH * np.sqrt(typical.area / np.pi)))
-    necks = {pair: _neck(depth, discs, pair) for pair in _touching(labels)}
+    necks = _necks(depth, discs, _touching(labels))
     owner = _join(pieces, necks, typical)
     renamed = np.zeros(len(discs.x) + 1, np.int32)
     for label, bean in owner.items():
         renamed[label] = bean
-    return renamed[labels], pieces
+    return np.take(renamed, labels), pieces
 
 
 def _cells(mask: NDArray[np.bool_], discs: _Discs, reach: int) -> tuple[NDArray[np.int32], dict[int, Piece]]:
@@ -179,40 +181,65 @@ def _cells(mask: NDArray[np.bool_], discs: _Discs, reach: int) -> tuple[NDArray[
     """
     nearest = np.full(mask.shape, np.inf, np.float32)
     labels = np.zeros(mask.shape, np.int32)
-    windows = []
+    squares = np.arange(-reach, reach + 1, dtype=np.float32) ** 2
+    bowl = squares[:, None] + squares  # squared distance from a disc's centre
     for label, (x, y, radius) in enumerate(zip(*(part.tolist() for part in discs), strict=True), start=1):
-        window = slice(max(y - reach, 0), y + reach + 1), slice(max(x - reach, 0), x + reach + 1)
-        rows = np.arange(mask.shape[0], dtype=np.float32)[window[0], None] - y
-        columns = np.arange(mask.shape[1], dtype=np.float32)[window[1]] - x
-        power = rows**2 + (columns**2 - radius**2)
-        labels[window][power < nearest[window]] = label
-        np.minimum(nearest[window], power, out=nearest[window])
-        windows.append(window)
-    labels[~mask] = 0
-    pieces = {}
-    for label, window in enumerate(windows, start=1):
-        points = cv2.findNonZero((labels[window] == label).astype(np.uint8))
-        if points is not None:
-            points = points.reshape(-1, 2) + np.array([window[1].start, window[0].start], np.int32)
-            pieces[label] = Piece(hull_of(points), len(points))
-    return labels, pieces
+        top, left = max(y - reach, 0), max(x - reach, 0)
+        place = slice(top, y + reach + 1), slice(left, x + reach + 1)
+        before = nearest[place]
+        height, width = before.shape
+        down, right = top - y + reach, left - x + reach
+        power = bowl[down : down + height, right : right + width] - np.float32(radius**2)
+        np.copyto(labels[place], label, where=power < before)
+        np.minimum(before, power, out=before)
+    labels = np.asarray(cv2.copyTo(labels, mask.astype(np.uint8)), np.int32)
+    return labels, _pieces(labels)
 
 
-def _neck(depth: NDArray[np.float32], discs: _Discs, pair: tuple[int, int]) -> float:
-    """Narrowest place between two discs, as a share of the smaller one's radius: 1 where there is no neck."""
-    one, other = pair[0] - 1, pair[1] - 1
-    x = np.linspace(discs.x[one], discs.x[other], 9).round().astype(int)
-    y = np.linspace(discs.y[one], discs.y[other], 9).round().astype(int)
-    return float(depth[y, x].min() / min(discs.radius[one], discs.radius[other]))
+def _pieces(labels: NDArray[np.int32]) -> dict[int, Piece]:
+    """The labelled pieces, by label."""
+    areas = np.bincount(labels.ravel())
+    change = labels[:, 1:] != labels[:, :-1]
+    ends = np.ones(labels.shape, bool)  # of the rows of a piece, which alone can be corners of its hull
+    ends[:, 1:-1] = change[:, 1:] | change[:, :-1]
+    points = _places(ends & (labels > 0))
+    label = labels[points[:, 1], points[:, 0]]
+    order = np.argsort(label, kind="stable")
+    names, begins = np.unique(label[order], return_index=True)
+    parts = np.split(points[order], begins[1:])
+    return {name: Piece(hull_of(part), int(areas[name])) for name, part in zip(names.tolist(), parts, strict=True)}
 
 
-def _touching(labels: NDArray[np.int32]) -> set[tuple[int, int]]:
-    """Pairs of labels that lie side by side, the smaller first."""
-    pairs = []
+def _places(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """(n, 2) x, y of the pixels of a mask, row by row."""
+    found = cv2.findNonZero(mask.astype(np.uint8))  # several times as fast as np.nonzero
+    return np.empty((0, 2), np.int32) if found is None else np.asarray(found, np.int32).reshape(-1, 2)
+
+
+def _necks(depth: NDArray[np.float32], discs: _Discs, pairs: NDArray[np.intp]) -> dict[tuple[int, int], float]:
+    """Narrowest place between two discs, as a share of the smaller one's radius: 1 where there is no neck.
+
+    Args:
+        depth: (h, w).
+        discs: those that the labels stand for.
+        pairs: (n, 2) of labels.
+    """
+    one, other = pairs.T - 1
+    x, y = (np.linspace(part[one], part[other], 9).round().astype(int) for part in (discs.x, discs.y))  # (9, n)
+    necks = depth[y, x].min(axis=0) / np.minimum(discs.radius[one], discs.radius[other])
+    return {(first, second): neck for (first, second), neck in zip(pairs.tolist(), necks.tolist(), strict=True)}
+
+
+def _touching(labels: NDArray[np.int32]) -> NDArray[np.intp]:
+    """(n, 2) pairs of labels that lie side by side, the smaller first."""
+    count = int(labels.max()) + 1
+    found = []
     for one, other in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
-        beside = (one != other) & (one > 0) & (other > 0)
-        pairs.append(np.stack([one[beside], other[beside]], axis=1))
-    return {(int(min(pair)), int(max(pair))) for pair in np.unique(np.concatenate(pairs), axis=0)}
+        x, y = _places(one != other).T
+        first, second = one[y, x].astype(np.intp), other[y, x].astype(np.intp)
+        pairs = np.minimum(first, second) * count + np.maximum(first, second)
+        found.append(pairs[pairs >= count])  # below, the smaller one is the ground
+    return np.stack(np.divmod(np.unique(np.concatenate(found)), count), axis=1)
 
 
 def _join(pieces: dict[int, Piece], necks: dict[tuple[int, int], float], typical: Typical) -> dict[int, int]:
@@ -221,25 +248,28 @@ def _join(pieces: dict[int, Piece], necks: dict[tuple[int, int], float], typical
     ``pieces`` then holds the joined ones, and ``necks`` what is left between them. Returns for each label the label of
     the piece that it became part of.
     """
-    owner = {label: label for label in pieces}
+    members = {label: [label] for label in pieces}
+    costs = {label: piece.cost(typical) for label, piece in pieces.items()}
 
     def saving(pair: tuple[int, int]) -> float:
-        one, other = pieces[pair[0]], pieces[pair[1]]
-        apart = one.cost(typical) + other.cost(typical)
-        return apart + NECKLESS * max(0.0, necks[pair] - NECK) - one.joined(other).cost(typical)
+        one, other = pair
+        through = NECKLESS * max(0.0, necks[pair] - NECK)
+        return costs[one] + costs[other] + through - pieces[one].joined(pieces[other]).cost(typical)
 
     savings = {pair: saving(pair) for pair in necks}
     while savings:
-        pair = max(savings, key=lambda pair: (savings[pair], pair))
-        if savings.pop(pair) <= 0:
+        most, pair = max(zip(savings.values(), savings, strict=True))
+        del savings[pair]
+        if most <= 0:
             break
         kept, gone = pair
         pieces[kept] = pieces[kept].joined(pieces.pop(gone))
-        owner = {label: kept if now == gone else now for label, now in owner.items()}
+        costs[kept] = pieces[kept].cost(typical)
+        members[kept] += members.pop(gone)
         for old in [some for some in savings if kept in some or gone in some]:
             del savings[old]
             other = next(label for label in old if label not in pair)
             renewed = (min(kept, other), max(kept, other))
             necks[renewed] = max(necks.get(renewed, 0.0), necks[old])
             savings[renewed] = saving(renewed)
-    return owner
+    return {label: bean for bean, labels in members.items() for label in labels}

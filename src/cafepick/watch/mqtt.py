@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from cafepick.errors import ConfigError, MissingExtraError
 from cafepick.watch.outlets import DeliveryError
+from cafepick.watch.video import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +46,10 @@ class Address:
         except ValueError:
             parts, port = urlsplit(""), None
         topic = unquote(parts.path.strip("/")) or TOPIC
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or set(topic) & set("+#"):
-            raise ConfigError(f"--mqtt takes an address like mqtt://host:1883/cafepick/beans, got {url!r}")
+        wild = "+" in topic or "#" in url  # topics to listen to, not to publish to
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or wild:
+            shown = without_password(url)
+            raise ConfigError(f"--mqtt takes an address like mqtt://host:1883/cafepick/beans, got {shown!r}")
         user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
         encrypted = parts.scheme == "mqtts"
         return cls(parts.hostname, port or (8883 if encrypted else 1883), topic, encrypted, user, password)

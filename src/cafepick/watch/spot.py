@@ -56,8 +56,9 @@ def _sighting(frame: Frame, grey: NDArray[np.uint8], outline: Outline, surface: 
     mask = np.zeros((bottom - top, right - left), np.uint8)
     cv2.fillPoly(mask, [np.rint(contour).astype(np.int32)], 1)
     moments = cv2.moments(mask, binaryImage=True)
-    area = max(moments["m00"], 1.0)
-    centre = np.array([moments["m10"] / area + left, moments["m01"] / area + top])
+    pixels = max(moments["m00"], 1.0)
+    centre = np.array([moments["m10"] / pixels + left, moments["m01"] / pixels + top])
+    area = max(float(cv2.contourArea(contour)), 1.0)  # as the crops of a whole photo measure it
     view = None
     if not outline.cut:
         sharpness = cv2.meanStdDev(cv2.Laplacian(grey[place], cv2.CV_32F), mask=mask)[1].item()

@@ -1,0 +1,253 @@
+"""Results arrive whole, and a slow or absent receiver never makes the work wait."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from cafepick.errors import ConfigError, OutputError
+from cafepick.types import Box, Judgement
+from cafepick.watch.mqtt import Address, Mqtt
+from cafepick.watch.outlets import Background, JsonLines
+from cafepick.watch.records import Exit, Result
+from cafepick.watch.webhook import Webhook
+
+
+def result(bean: int) -> Result:
+    leaves = Exit(seconds=1.25, seconds_sd=0.0002, x=639.5, y=120.0, place_sd=0.4)
+    return Result(
+        bean=bean,
+        judgement=Judgement.NG,
+        p_value=0.004,
+        score=12.5,
+        view_p_values=(0.001, 0.004),
+        box=Box(10, 20, 30, 40),
+        frame=7,
+        sightings=9,
+        seconds=1.2,
+        velocity=(4000.0, -1.5),
+        leaves=leaves,
+        latency=0.0123,
+    )
+
+
+class Inbox(BaseHTTPRequestHandler):
+    """A web server that keeps what is posted, after some answers of another kind."""
+
+    taken: ClassVar[list[dict]] = []
+    answers: ClassVar[list[int]] = []
+    posts = 0
+    delay = 0.0
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        type(self).posts += 1
+        time.sleep(self.delay)
+        status = self.answers.pop(0) if self.answers else 200
+        if status == 200:
+            self.taken.extend(body["beans"])
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[type[Inbox], str]]:
+    """The server's class, and its address."""
+    Inbox.taken, Inbox.answers, Inbox.posts, Inbox.delay = [], [], 0, 0.0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Inbox)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield Inbox, f"http://127.0.0.1:{server.server_address[1]}/beans"
+    server.shutdown()
+    server.server_close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    limit = time.monotonic() + seconds
+    while not condition() and time.monotonic() < limit:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_lines_are_there_at_once_and_a_file_is_continued(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "beans.jsonl"
+    for first in (1, 3):
+        lines = JsonLines(path)
+        lines.write(result(first))
+        assert len(path.read_text().splitlines()) == first, "not there before the file is closed"
+        lines.write(result(first + 1))
+        lines.close()
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [row["bean"] for row in rows] == [1, 2, 3, 4]
+    assert rows[0] == {
+        "bean": 1,
+        "verdict": "NG",
+        "p_value": 0.004,
+        "score": 12.5,
+        "view_p_values": [0.001, 0.004],
+        "box": [10, 20, 30, 40],
+        "frame": 7,
+        "sightings": 9,
+        "seconds": 1.2,
+        "velocity": [4000, -1.5],
+        "exit": {"seconds": 1.25, "seconds_sd": 0.0002, "x": 639.5, "y": 120, "place_sd": 0.4, "unix": None},
+        "latency_ms": 12.3,
+        "in_time": None,
+    }
+
+
+def test_half_a_line_of_a_killed_run_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "beans.jsonl"
+    path.write_text('{"bean": 1}\n{"bean": 2, "verd')
+    lines = JsonLines(path)
+    lines.write(result(3))
+    lines.close()
+    assert json.loads(path.read_text().splitlines()[2])["bean"] == 3
+
+
+def test_where_nothing_can_be_written_is_said_at_the_beginning(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot write .*choose another place"):
+        JsonLines(tmp_path / "file" / "beans.jsonl")
+
+
+def test_a_webhook_gets_every_bean_even_if_the_server_stumbles(inbox: tuple[type[Inbox], str]) -> None:
+    server, url = inbox
+    server.answers[:] = [503, 429]
+    with Background(Webhook(url), pauses=(0.02, 0.02, 0.02)) as sender:
+        for bean in range(1, 251):
+            sender.put(result(bean))
+    assert [row["bean"] for row in server.taken] == list(range(1, 251))
+    assert server.posts < 50, "beans that wait go together"
+    assert sender.counts() == {"delivered": 250, "failed": 0, "discarded": 0, "waiting": 0}
+
+
+def test_what_a_server_refuses_is_not_sent_again(inbox: tuple[type[Inbox], str]) -> None:
+    server, url = inbox
+    server.answers[:] = [404] * 10
+    with Background(Webhook(url), pauses=(0.02,) * 5) as sender:
+        sender.put(result(1))
+    assert server.posts == 1
+    assert sender.counts()["failed"] == 1
+
+
+def test_a_slow_or_absent_server_never_makes_the_work_wait(inbox: tuple[type[Inbox], str]) -> None:
+    server, url = inbox
+    server.delay = 0.3
+    slow = Background(Webhook(url), most=20)
+    absent = Background(Webhook(f"http://127.0.0.1:{free_port()}/"), pauses=(0.01,), most=20)
+    for sender in (slow, absent):
+        began = time.monotonic()
+        for bean in range(500):
+            sender.put(result(bean))
+        assert time.monotonic() - began < 0.25
+        assert sender.discarded >= 380
+    slow.close(patience=3)
+    absent.close(patience=3)
+    assert server.taken[-1]["bean"] == 499, "the newest are kept"
+    counts = absent.counts()
+    assert counts["delivered"] == 0
+    assert counts["failed"] + counts["discarded"] == 500
+
+
+def test_the_end_does_not_wait_for_ever() -> None:
+    sender = Background(Webhook(f"http://127.0.0.1:{free_port()}/"), pauses=(60.0,))
+    sender.put(result(1))
+    began = time.monotonic()
+    sender.close(patience=0.1)
+    assert time.monotonic() - began < 3
+    assert wait_for(lambda: sender.failed == 1)
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "host:80", "http://", "file:///etc/passwd"])
+def test_what_is_no_web_address_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="begins with http"):
+        Webhook(url)
+
+
+def test_addresses_of_brokers_are_read() -> None:
+    assert Address.parse("mqtt://host") == Address("host", 1883, "cafepick/beans", False, None, None)
+    full = Address.parse("mqtts://me:p%40ss@host:99/line/1")
+    assert full == Address("host", 99, "line/1", True, "me", "p@ss")
+    for url in ("host", "http://host/x", "mqtt://", "mqtt://host/line/#", "mqtt://host:port/x"):
+        with pytest.raises(ConfigError, match="--mqtt takes an address like mqtt"):
+            Address.parse(url)
+
+
+@pytest.fixture
+def mosquitto() -> str:
+    """Where the broker's program is; the test is skipped where it is not installed."""
+    pytest.importorskip("paho.mqtt.client")
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip("the broker mosquitto is not installed")
+    return program
+
+
+def test_a_broker_gets_every_bean_even_if_it_comes_late_and_goes_away(mosquitto: str, tmp_path: Path) -> None:
+    import paho.mqtt.client as paho
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    port = free_port()
+    (tmp_path / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [mosquitto, "-c", str(tmp_path / "mosquitto.conf")]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    got: list[int] = []
+    subscribed = threading.Event()
+    reader = paho.Client(CallbackAPIVersion.VERSION2)
+    reader.on_connect = lambda client, *_: client.subscribe("line/1", qos=1)
+    reader.on_subscribe = lambda *_: subscribed.set()
+    reader.on_message = lambda _client, _data, message: got.append(json.loads(message.payload)["bean"])
+    sender = Background(Mqtt(f"mqtt://127.0.0.1:{port}/line/1"), pauses=(0.3,) * 40)
+    broker = None
+    try:
+        sender.put(result(1))  # nobody is there yet
+        time.sleep(0.2)
+        assert sender.delivered == 0
+        # what waits at the sender is delivered once there is a broker; this reader may come too late for bean 1
+        broker = start()
+        assert wait_for(lambda: sender.delivered == 1)
+        reader.reconnect_delay_set(1, 1)
+        reader.connect("127.0.0.1", port)
+        reader.loop_start()
+        assert subscribed.wait(10)
+        for bean in range(2, 40):
+            sender.put(result(bean))
+        assert wait_for(lambda: set(got) >= set(range(2, 40)))
+        subscribed.clear()
+        broker.terminate()
+        broker.wait(10)
+        broker = start()
+        assert subscribed.wait(10)
+        sender.put(result(40))
+        assert wait_for(lambda: 40 in got, 15)
+    finally:
+        sender.close(patience=5)
+        reader.disconnect()
+        reader.loop_stop()
+        if broker is not None:
+            broker.terminate()
+            broker.wait(10)
+    assert sender.counts() == {"delivered": 40, "failed": 0, "discarded": 0, "waiting": 0}

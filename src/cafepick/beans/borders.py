@@ -23,9 +23,9 @@ THICK: Final = 5
 """Samples along the edge that are averaged at each place."""
 LEAST_RISE: Final = 2.5
 """Rise of whiteness per sample across the edge, grey levels, from which there is an edge."""
-LEAST_SUPPORT: Final = 0.6
+LEAST_SUPPORT: Final = 0.55
 """Share of each side along which the edge is seen where it should be; beans and clutter may hide the rest."""
-LONGEST_GAP: Final = 0.25
+LONGEST_GAP: Final = 0.4
 """Longest stretch of a side, as a share, without an edge."""
 STRAIGHT: Final = 0.01
 """Largest bend of a side: how far its middle may lie off the line between its ends, as a share of its length."""
@@ -37,7 +37,7 @@ SAME_COLOUR: Final = 9.0
 """Largest difference of chroma (CIE Lab a*, b*) within one sheet."""
 DARKEST: Final = 0.45
 """Least lightness of paper in shadow, as a share of that of the whole sheet."""
-LEAST_PLAIN: Final = (0.65, 0.3)
+LEAST_PLAIN: Final = (0.75, 0.3)
 """Share of the strip along each side, and of the whole sheet, that has the colour of paper."""
 LEAST_CONTRAST: Final = 6.0
 """Median difference of whiteness between the strips inside and outside each side, grey levels."""
@@ -210,9 +210,7 @@ class _Side(NamedTuple):
         return self.along + np.polyval(np.polyder(self.curve), t) * self.inwards
 
 
-def _side(
-    white: NDArray[np.uint8], begin: NDArray[np.float64], end: NDArray[np.float64], reach: float
-) -> _Side | None:
+def _side(white: NDArray[np.uint8], begin: NDArray[np.float64], end: NDArray[np.float64], reach: float) -> _Side | None:
     length = float(np.linalg.norm(end - begin))
     along = (end - begin) / length
     inwards = np.array([-along[1], along[0]])
@@ -246,9 +244,7 @@ def _edges(
     offsets = np.arange(-np.ceil(reach / step) - 2, np.ceil(reach / step) + 3) * step
     beside = (np.arange(THICK) - THICK // 2) * step
     grid = (
-        places[:, np.newaxis, np.newaxis]
-        + beside[:, np.newaxis, np.newaxis] * along
-        + offsets[:, np.newaxis] * inwards
+        places[:, np.newaxis, np.newaxis] + beside[:, np.newaxis, np.newaxis] * along + offsets[:, np.newaxis] * inwards
     )  # (n, thick, offsets, 2)
     profile = cv2.GaussianBlur(_sampled(white, grid).mean(axis=1), (5, 1), 1.0)
     rise = np.asarray(profile[:, 2:] - profile[:, :-2], np.float64) / 2

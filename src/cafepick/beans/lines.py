@@ -77,9 +77,7 @@ def find_lines(image: NDArray[np.uint8]) -> Lines:
         places = theta * rhos + ((rho + size) / 2).astype(int)
         votes += np.bincount(places, weights, minlength=len(votes))
     peaks = _peaks(votes.reshape(360, rhos).astype(np.float32), least=0.03 * min(image.shape) * LEAST_STEP)
-    fitted = [
-        _fit(points, angles, weights, np.radians(theta), 2 * rho - size + 1) for theta, rho in peaks
-    ]
+    fitted = [_fit(points, angles, weights, np.radians(theta), 2 * rho - size + 1) for theta, rho in peaks]
     return _lines(_distinct([one for one in fitted if one is not None]), points, angles, size)
 
 
@@ -168,7 +166,10 @@ def _distinct(lines: list[_Line]) -> list[_Line]:
     """The heaviest lines, of those that nearly coincide only one."""
     kept: list[_Line] = []
     for line in sorted(lines, key=lambda one: -one.weight):
-        alike = (np.cos(line.angle - k.angle) > np.cos(np.radians(1.0)) and abs(line.offset - k.offset) < NEAREST for k in kept)
+        alike = (
+            np.cos(line.angle - k.angle) > np.cos(np.radians(1.0)) and abs(line.offset - k.offset) < NEAREST
+            for k in kept
+        )
         if not any(alike):
             kept.append(line)
     return kept[:MOST_LINES]

@@ -35,8 +35,10 @@ UNLIKELY: Final = 0.02
 """Certainty below which a sheet is not of the kind that was asked for."""
 AS_CLEAR: Final = 0.8
 """A larger sheet is preferred to a clearer one if it is clear to at least this share of that."""
-AS_GOOD: Final = 0.04
-"""Clearness counts in steps of this where sheets nearly coincide."""
+SAME: Final = 3.0
+"""Corners nearer than this, in pixels of the shrunk photo, to those of a sheet that was found lead to the same one."""
+AS_GOOD: Final = 0.06
+"""Difference of clearness that does not count where sheets nearly coincide."""
 COINCIDE: Final = 0.88
 """Share of the larger of two sheets that the smaller covers, if they nearly coincide."""
 INSET: Final = 1.0
@@ -93,7 +95,7 @@ def find_sheet(photo: NDArray[np.uint8], paper: Literal["auto", "a4", "letter"] 
     found: list[Sheet] = []
     seen: list[NDArray[np.float64]] = []
     for corners in quadrangles(find_lines(white), white.shape):
-        if any(np.abs(corners - one).max() < 2 * REACH for one in seen):
+        if any(np.abs(corners - one).max() < SAME for one in seen):
             continue  # the same sheet, less exactly
         plain = paper_share(lab, white, corners)
         if not plain:
@@ -165,12 +167,15 @@ def _largest(sheets: list[Sheet], places: list[NDArray[np.float64]], white: NDAr
 
 def _distinct(which: list[int], sheets: list[Sheet], places: list[NDArray[np.float64]]) -> list[int]:
     """Of sheets that nearly coincide, the clearest; of those as clear, the smallest: a stripe may run along an edge."""
-    kept: list[int] = []
-    for k in sorted(which, key=lambda k: (-round(sheets[k].clearness / AS_GOOD), _area(places[k]))):
-        most = max((_common(places[k], places[i]) / max(_area(places[k]), _area(places[i])) for i in kept), default=0.0)
-        if most < COINCIDE:
-            kept.append(k)
-    return kept
+
+    def beats(i: int, k: int) -> bool:
+        clearer = sheets[i].clearness - sheets[k].clearness
+        return clearer > AS_GOOD or (clearer >= -AS_GOOD and (_area(places[i]), i) < (_area(places[k]), k))
+
+    def coincide(i: int, k: int) -> bool:
+        return _common(places[k], places[i]) > COINCIDE * max(_area(places[k]), _area(places[i]))
+
+    return [k for k in which if not any(i != k and coincide(i, k) and beats(i, k) for i in which)]
 
 
 def _is_part(sheet: Sheet, other: Sheet) -> bool:
@@ -207,7 +212,9 @@ def rectify(
     reduced, factor = _not_finer(photo, sheet.pixels_per_mm / pixels_per_mm)
     shrink = np.array([[1 / factor, 0, 0.5 / factor - 0.5], [0, 1 / factor, 0.5 / factor - 0.5], [0, 0, 1]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    flat = cv2.warpPerspective(reduced, shrink @ to_photo, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    flat = cv2.warpPerspective(
+        reduced, shrink @ to_photo, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray(flat, np.uint8), to_photo / to_photo[2, 2]
 
 

@@ -64,7 +64,8 @@ def distance(lab: NDArray[np.float32], surface: NDArray[np.float32], shadow: flo
     Returns:
         (h, w), 0 or more.
     """
-    darker, a, b = cv2.split(cv2.subtract(surface, lab))
+    difference = cv2.subtract(surface, lab)
+    darker, a, b = (cv2.extractChannel(difference, channel) for channel in range(3))  # faster than cv2.split
     beyond_shadow = cv2.scaleAdd(cv2.extractChannel(surface, 0), -shadow, darker)
     lightness = np.maximum(cv2.max(beyond_shadow, -darker), 0)
     return np.asarray(cv2.magnitude(cv2.magnitude(lightness, a), b), np.float32)

@@ -170,5 +170,5 @@ def _in_reading_order(
 def _reaches_frame(contour: NDArray[np.float32], shape: tuple[int, ...], margin: float) -> bool:
     """Whether the outline comes within ``margin`` pixels of the centres of the photo's outermost pixels."""
     height, width = shape
-    (left, top), (right, bottom) = contour.min(axis=0), contour.max(axis=0)
+    (left, top), (right, bottom) = (cv2.reduce(contour, 0, how)[0] for how in (cv2.REDUCE_MIN, cv2.REDUCE_MAX))
     return bool(min(left, top, width - 1 - right, height - 1 - bottom) < margin)

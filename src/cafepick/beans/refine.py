@@ -115,12 +115,12 @@ def _outline(patch: _Patch, label: int, reach: Any) -> NDArray[np.float32] | Non
 
     ``reach`` is the disc by which it may run outside the label.
     """
-    own = (patch.labels == label).astype(np.uint8)
-    zone = cv2.dilate(own, reach)
-    zone[(patch.labels > 0) & (own == 0)] = 0
+    inside = patch.labels == label
+    own = inside.view(np.uint8)
+    zone = cv2.dilate(own, reach).view(bool) & ((patch.labels == 0) | inside)
     level = np.minimum(LEVEL * _typical_inside(patch.difference, own), SURE)
-    mask = ((patch.difference > level) & (zone > 0)).astype(np.uint8)
-    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    mask = (patch.difference > level) & zone
+    found, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     largest = max(found, key=len, default=np.empty((0, 2), np.int32)).reshape(-1, 2)
     return (largest + np.array([patch.x, patch.y])).astype(np.float32) if len(largest) >= FEWEST_POINTS else None
 
@@ -128,6 +128,6 @@ def _outline(patch: _Patch, label: int, reach: Any) -> NDArray[np.float32] | Non
 def _typical_inside(difference: NDArray[np.float32], own: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(h, w) mean difference of the bean's pixels around each place: a bean may be half pale and half black."""
     side = (max(own.shape) // 2 | 1,) * 2
-    weight = own.astype(np.float32)
-    total = cv2.boxFilter(difference * weight, -1, side, normalize=False)
-    return np.asarray(total / np.maximum(cv2.boxFilter(weight, -1, side, normalize=False), 1), np.float32)
+    total = cv2.boxFilter(cv2.copyTo(difference, own), -1, side, normalize=False)
+    count = cv2.boxFilter(own, cv2.CV_32F, side, normalize=False)
+    return np.asarray(total / np.maximum(count, 1), np.float32)

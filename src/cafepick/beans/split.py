@@ -190,24 +190,27 @@ def _cells(mask: NDArray[np.bool_], discs: _Discs, reach: int) -> tuple[NDArray[
         height, width = before.shape
         down, right = top - y + reach, left - x + reach
         power = bowl[down : down + height, right : right + width] - np.float32(radius**2)
-        np.copyto(labels[place], label, where=power < before)
-        np.minimum(before, power, out=before)
+        closer = cv2.compare(power, before, cv2.CMP_LT)  # here OpenCV is five times as fast as NumPy
+        cv2.copyTo(np.full_like(power, label, np.int32), closer, labels[place])
+        cv2.min(before, power, before)
     labels = np.asarray(cv2.copyTo(labels, mask.astype(np.uint8)), np.int32)
     return labels, _pieces(labels)
 
 
 def _pieces(labels: NDArray[np.int32]) -> dict[int, Piece]:
     """The labelled pieces, by label."""
-    areas = np.bincount(labels.ravel())
     change = labels[:, 1:] != labels[:, :-1]
-    ends = np.ones(labels.shape, bool)  # of the rows of a piece, which alone can be corners of its hull
-    ends[:, 1:-1] = change[:, 1:] | change[:, :-1]
-    points = _places(ends & (labels > 0))
-    label = labels[points[:, 1], points[:, 0]]
+    starts, stops = (labels > 0 for _ in range(2))  # of the runs of a piece along the rows: its area, and all of its
+    starts[:, 1:] &= change  # corners
+    stops[:, :-1] &= change
+    begins, ends = _places(starts), _places(stops)  # in one order, because no run lies within another
+    points = np.concatenate([begins, ends])
+    label = np.tile(labels[begins[:, 1], begins[:, 0]], 2)
+    areas = np.bincount(label[: len(begins)], ends[:, 0] - begins[:, 0] + 1)
     order = np.argsort(label, kind="stable")
-    names, begins = np.unique(label[order], return_index=True)
-    parts = np.split(points[order], begins[1:])
-    return {name: Piece(hull_of(part), int(areas[name])) for name, part in zip(names.tolist(), parts, strict=True)}
+    names, firsts = np.unique(label[order], return_index=True)
+    parts = np.split(points[order], firsts[1:])
+    return {name: Piece(hull_of(part), float(areas[name])) for name, part in zip(names.tolist(), parts, strict=True)}
 
 
 def _places(mask: NDArray[np.bool_]) -> NDArray[np.int32]:

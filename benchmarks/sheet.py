@@ -6,8 +6,8 @@ Each group is photographed from random sides at random tilts, with one difficult
 lie within 2 mm of those of a sheet that is whole and in view, ``false`` if they lie elsewhere, ``missed`` if there is a
 whole one and none is found. Corner errors are those of right sheets: the distance of each corner in the photo (pixels)
 and on the sheet (mm). ``certainty``: how many kinds of paper were decided by the shape alone, and how many of these
-wrongly. Lengths: beans are found in the flattened sheet, and their length along the principal axis is compared with that
-of the footprint that was drawn; the kind of paper is given. ``beans``: what ``find_beans`` finds in the photo as it is
+wrongly. Lengths: beans are found in the flattened sheet, and their length along the principal axis is compared with
+that of the footprint that was drawn; the kind of paper is given. ``beans``: what ``find_beans`` finds in the photo as it is
 and in the flattened sheet, matched at an overlap of 0.5; ``elsewhere`` are outlines that match no bean on the sheet, of
 these ``off_sheet`` have their middle beyond its edge; a bean across the edge counts neither way.
 ``real``: photos in which no whole sheet lies, so any sheet found is false.

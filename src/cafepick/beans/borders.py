@@ -1,7 +1,7 @@
 """Is a quadrangle in a photo bordered like a sheet of paper, and where exactly are its corners?
 
-Along each side the photo is sampled across the edge; the places of steepest rise give a curve that is straight but for a
-little bend of lens or paper, and neighbouring curves meet in the corners.
+Along each side the photo is sampled across the edge; the places where it rises to paper give a curve that is straight
+but for a little bend of lens or paper, and neighbouring curves meet in the corners.
 """
 
 from __future__ import annotations

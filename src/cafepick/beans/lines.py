@@ -87,12 +87,12 @@ _SIN: Final = np.sin(np.radians(np.arange(360)))
 
 def _edge_pixels(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """(n, 2) x, y where the step is largest across the edge, (n,) its direction towards the light, (n,) its size."""
-    smooth = cv2.GaussianBlur(image, (0, 0), 1.0)
+    smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.uint8)
     dx, dy = (cv2.Sobel(smooth, cv2.CV_32F, *order, ksize=3) / 8 for order in ((1, 0), (0, 1)))
     step = cv2.magnitude(dx, dy)
     flat = np.abs(dx) > np.abs(dy)
     largest = np.where(flat, cv2.dilate(step, np.ones((1, 3))), cv2.dilate(step, np.ones((3, 1))))
-    edge = (step >= largest) & (step >= LEAST_STEP)
+    edge = np.asarray((step >= largest) & (step >= LEAST_STEP), np.bool_)
     rows, columns = np.nonzero(edge)
     points = np.stack([columns, rows], axis=1).astype(np.float64)
     angles = np.arctan2(dy[edge], dx[edge]).astype(np.float64)
@@ -199,7 +199,8 @@ def quadrangles(lines: Lines, shape: tuple[int, ...]) -> NDArray[np.float64]:
     order = np.argsort(np.arctan2(lines.normals[:, 1], lines.normals[:, 0]))
     angles = np.degrees(np.arctan2(lines.normals[order, 1], lines.normals[order, 0]))
     fours = np.array(list(combinations(range(len(order)), 4)), int).reshape(-1, 4)
-    turns = np.diff(np.concatenate([angles[fours], angles[fours[:, :1]] + 360], axis=1), axis=1)
+    around = np.concatenate([angles[fours], angles[fours[:, :1]] + 360], axis=1)  # (m, 5)
+    turns = around[:, 1:] - around[:, :-1]
     fours = order[fours[((turns > GAPS[0]) & (turns < GAPS[1])).all(axis=1)]]
     if not len(fours):
         return np.zeros((0, 4, 2))

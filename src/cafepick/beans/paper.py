@@ -1,10 +1,10 @@
 r"""Is a quadrangle in a photo an A4 or a Letter sheet, seen by a plausible camera?
 
-The homography from the unit square to the four corners has columns $h_1, h_2$ along the sheet's sides. Seen by a camera
-with focal length $f$, $r_i = K^{-1} h_i$ stand at a right angle, and $|r_1| / |r_2|$ is the ratio of the sides (Zhang and
-He, Whiteboard scanning and image enhancement, Digital Signal Processing 17, 2007, section 3). Both papers together
-leave one number, $f$, unknown where there are two equations; so each paper gets a likelihood, with the uncertainty of the
-corners and of the optical centre carried over, summed over the focal lengths that cameras have.
+The homography from the unit square to the four corners has columns $h_1, h_2$ along the sheet's sides. Seen by a
+camera with focal length $f$, $r_i = K^{-1} h_i$ stand at a right angle, and $|r_1| / |r_2|$ is the ratio of the sides
+(Zhang and He, Whiteboard scanning and image enhancement, Digital Signal Processing 17, 2007, section 3). For a paper
+these are two equations for one unknown, $f$; so each paper gets a likelihood, with the uncertainty of the corners and
+of the optical centre carried over, summed over the focal lengths that cameras have.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A whole A4 or Letter sheet in a photo: its corners, and with them perspective and millimetres.
 
-photo -> lines -> quadrangles -> those bordered like paper -> corners -> those that a camera sees of A4 or Letter -> sheet
-         lines.py                borders.py                             paper.py
+photo -> lines -> quadrangles -> those bordered like paper -> corners -> those that a camera sees of a paper -> sheet
+         lines.py                borders.py                              paper.py
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _sheet_of(border: Border, shape: tuple[int, ...], paper: str, clearness: flo
     ordered = _upright(corners, best.first_is_long)
     long, short = PAPERS[best.paper]
     to_mm = homography(ordered, np.array([[0, 0], [long, 0], [long, short], [0, short]]))
-    scale = _pixels_per_mm(np.linalg.inv(to_mm), (long / 2, short / 2))
+    scale = _pixels_per_mm(np.asarray(np.linalg.inv(to_mm), np.float64), (long / 2, short / 2))
     return Sheet(ordered, best.paper, certainty, to_mm, scale, clearness)  # type: ignore[arg-type]
 
 
@@ -136,8 +136,7 @@ def _upright(corners: NDArray[np.float64], first_is_long: bool) -> NDArray[np.fl
 
 
 def _pixels_per_mm(from_mm: NDArray[np.float64], place: tuple[float, float]) -> float:
-    around = np.array(place) + [[0, 0], [1, 0], [0, 1]]
-    seen = transformed(around, from_mm)
+    seen = transformed(np.array([[0, 0], [1, 0], [0, 1]]) + np.array(place), from_mm)
     (a, b), (c, d) = seen[1] - seen[0], seen[2] - seen[0]
     return float(np.sqrt(abs(a * d - b * c)))
 
@@ -206,16 +205,22 @@ def rectify(
         (h, w, 3) the flat sheet, the long side across; and the (3, 3) homography from its pixels to the photo's.
     """
     width, height = (round((side - 2 * INSET) * pixels_per_mm) for side in sheet.size)
-    inset = INSET + 0.5 / pixels_per_mm  # the centre of the first pixel
-    to_mm = np.array([[1 / pixels_per_mm, 0, inset], [0, 1 / pixels_per_mm, inset], [0, 0, 1]])
-    to_photo = np.linalg.inv(sheet.to_mm) @ to_mm
+    to_photo = flat_to_photo(sheet, pixels_per_mm)
     reduced, factor = _not_finer(photo, sheet.pixels_per_mm / pixels_per_mm)
     shrink = np.array([[1 / factor, 0, 0.5 / factor - 0.5], [0, 1 / factor, 0.5 / factor - 0.5], [0, 0, 1]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     flat = cv2.warpPerspective(
         reduced, shrink @ to_photo, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.asarray(flat, np.uint8), to_photo / to_photo[2, 2]
+    return np.asarray(flat, np.uint8), to_photo
+
+
+def flat_to_photo(sheet: Sheet, pixels_per_mm: float) -> NDArray[np.float64]:
+    """Return the (3, 3) homography from pixels of the flattened sheet to pixels of the photo."""
+    inset = INSET + 0.5 / pixels_per_mm  # the centre of the first pixel
+    to_mm = np.array([[1 / pixels_per_mm, 0, inset], [0, 1 / pixels_per_mm, inset], [0, 0, 1]])
+    to_photo = np.linalg.inv(sheet.to_mm) @ to_mm
+    return np.asarray(to_photo / to_photo[2, 2], np.float64)
 
 
 def _not_finer(photo: NDArray[np.uint8], finer: float) -> tuple[NDArray[np.uint8], int]:

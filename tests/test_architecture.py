@@ -18,7 +18,7 @@ LAYERS = (
     ("data", "beans", "models", "scoring.calibrate", "scoring.metrics"),
     ("training", "scoring"),
     ("artefact",),
-    ("detector", "draw", "report"),
+    ("detector", "draw", "report", "yardstick"),
     ("jobs",),
     ("export", "bench", "watch"),
     ("cli", "server"),

@@ -124,7 +124,7 @@ def test_a_toml_file_changes_only_what_it_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("[gan]\nsteps = ", "is not TOML"), ("steps = 3", "expected settings of model, gan or search, got 'steps'")],
+    [("[gan]\nsteps = ", "is not TOML"), ("steps = 3", "expected settings of model, .*, got 'steps'")],
 )
 def test_a_useless_toml_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "mine.toml"

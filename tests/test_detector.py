@@ -9,9 +9,11 @@ import pytest
 
 from cafepick import Detector
 from cafepick.artefact import load_artefact, save_artefact
-from cafepick.config import SearchConfig
+from cafepick.beans.describe import describe_all
+from cafepick.config import FusionConfig, SearchConfig
 from cafepick.data.demo import DrawnTray
 from cafepick.errors import ArtefactError, CalibrationError, ConfigError, PhotoError
+from cafepick.jobs.teach import Sample, fuse
 from cafepick.types import Judgement, Verdict
 
 RATE = 0.05
@@ -117,7 +119,7 @@ def test_calibrating_again_keeps_the_old_record(tiny_detector: Detector, drawn_t
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"method": "magic"}, "choose one of exact"), ({"device": "tpu"}, "auto, cpu, cuda")],
+    [({"method": "magic"}, "choose one of auto, fast, refine, exact"), ({"device": "tpu"}, "auto, cpu, cuda")],
 )
 def test_unknown_options_are_refused(tiny_model: Path, options: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -157,3 +159,46 @@ def test_a_header_of_another_kind_is_refused(
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"there is no model .*beans\.cafepick"):
         Detector.load(tmp_path / "beans.cafepick")
+
+
+@pytest.fixture(scope="module")
+def fused(tiny_detector: Detector, drawn_trays: list[DrawnTray]) -> Detector:
+    """The tiny detector, looking at size, shape and colour too."""
+    crops = [crop for tray in drawn_trays for crop in tiny_detector.prepare(tray.photo).crops if crop]
+    good = Sample(np.stack([crop.image for crop in crops]), describe_all(crops))
+    detector = fuse(
+        tiny_detector, good, FusionConfig(reconstruction=0.2, appearance=1.0), seed=0, progress=lambda *_: None
+    )
+    return detector.calibrated(detector.score(*good), {"source": "drawn trays", "subjects": len(crops)})
+
+
+def test_a_fused_score_says_what_its_parts_say(fused: Detector, drawn_trays: list[DrawnTray]) -> None:
+    photo = drawn_trays[0].photo.copy()
+    photo[photo.sum(axis=2) < 330] //= 3  # all beans turn black
+    verdicts = [verdict for verdict in fused.inspect(photo) if verdict.scores]
+    assert {verdict.judgement for verdict in verdicts} == {Judgement.NG}
+    for verdict in verdicts:
+        assert set(verdict.parts) == {"reconstruction", "appearance"}
+        assert verdict.why is not None
+        assert verdict.reason
+    assert sum("dark" in verdict.reason for verdict in verdicts) > len(verdicts) / 2
+
+
+def test_good_beans_need_no_reason(fused: Detector, drawn_trays: list[DrawnTray]) -> None:
+    verdicts = fused.inspect(drawn_trays[1].photo, false_reject=0.05)
+    assert all(bool(verdict.reason) == (verdict.judgement is Judgement.NG) for verdict in verdicts)
+
+
+def test_a_fused_detector_is_the_same_after_save_and_load(
+    fused: Detector, drawn_trays: list[DrawnTray], tmp_path: Path
+) -> None:
+    fused.save(tmp_path / "fused.cafepick")
+    again = Detector.load(tmp_path / "fused.cafepick")
+    for ours, theirs in zip(fused.inspect(drawn_trays[2].photo), again.inspect(drawn_trays[2].photo), strict=True):
+        assert theirs.scores == ours.scores
+        assert (theirs.p_value, theirs.parts, theirs.reason) == (ours.p_value, ours.parts, ours.reason)
+
+
+def test_a_fused_detector_needs_descriptors(fused: Detector) -> None:
+    with pytest.raises(ConfigError, match="give the descriptors"):
+        fused.score(np.zeros((1, 32, 32, 3), np.uint8))

@@ -115,6 +115,16 @@ def load_artefact(path: str | Path) -> Artefact:
     return Artefact(header, native, metadata["sha256"])
 
 
+def above(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the tensors with ``prefix`` before each name."""
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def below(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Return the tensors whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def _canonical_header(header: Mapping[str, Any]) -> str:
     """Sorted keys, no spaces, ASCII: equal headers give equal text."""
     try:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SubjectKind = Literal["beans", "whole"]
 ScaleKind = Literal["fixed", "relative"]
+Method = Literal["fast", "refine", "exact"]
+"""How the good image behind a subject is found: one pass, a few search steps more, or a whole search."""
 
 SMALLEST_SIZE: Final = 16
 LARGEST_SIZE: Final = 256
@@ -207,14 +209,32 @@ class ComparisonConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FusionConfig:
+    """What each part counts in the score; fixed in advance, never chosen with defects."""
+
+    reconstruction: float = 1.0
+    """The anomaly score of AnoGAN. With this part alone it is the score, as in the paper."""
+    comparison: float = 0.0
+    """The learned comparison, of the methods that have one."""
+    appearance: float = 0.0
+    """Size, shape, symmetry, colour and texture (``beans`` only)."""
+
+    def __post_init__(self) -> None:
+        least = min(self.reconstruction, self.comparison, self.appearance)
+        _check(least >= 0, "the weights of the score's parts must be 0 or more")
+        _check(self.reconstruction > 0, "every subject has a reconstruction: fusion.reconstruction must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole way to train: networks, training, search."""
+    """A whole way to train: networks, training, search, and what counts in the score."""
 
     model: ModelConfig = ModelConfig()
     gan: GanConfig = GanConfig()
     encoder: EncoderConfig = EncoderConfig()
     comparison: ComparisonConfig = ComparisonConfig()
     search: SearchConfig = SearchConfig()
+    fusion: FusionConfig = FusionConfig()
 
     def __post_init__(self) -> None:
         _check(
@@ -223,7 +243,14 @@ class Recipe:
             "or model.batch_norm to false",
         )
 
+    def lasting(self, steps: int) -> Recipe:
+        """Return the recipe with a GAN of so many steps, and an encoder that keeps its proportion to it."""
+        encoder = -(-self.encoder.steps * steps // self.gan.steps)  # rounded up: 0 stays 0
+        return replace(self, gan=replace(self.gan, steps=steps), encoder=replace(self.encoder, steps=encoder))
 
+
+_FUSED: Final = FusionConfig(reconstruction=0.2, appearance=1.0)
+"""As was fixed before any fused score was measured."""
 _BETTER: Final = GanConfig(loss="relativistic", gradient_penalty=0.1, learning_rate=8e-4, flips=True, corrupted=1.0)
 
 RECIPES: Final[dict[str, Recipe]] = {
@@ -238,11 +265,13 @@ RECIPES: Final[dict[str, Recipe]] = {
         model=ModelConfig(width=16, kernel=4, batch_norm=False),
         gan=replace(_BETTER, steps=3000, ema=0.995),
         search=SearchConfig(steps=100, learning_rate=0.1, weight=0.9, candidates=256),
+        fusion=_FUSED,
     ),
     "quick": Recipe(
         model=ModelConfig(width=16, kernel=4, batch_norm=False),
         gan=replace(_BETTER, steps=1000, ema=0.99),
         search=SearchConfig(steps=60, learning_rate=0.1, weight=0.9, candidates=256),
+        fusion=_FUSED,
     ),
 }
 
@@ -289,7 +318,7 @@ def from_dict(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
 
 
 def merge_toml(recipe: Recipe, path: Path) -> Recipe:
-    """Return ``recipe`` with the settings of a TOML file laid over it: tables ``[model]``, ``[gan]``, ``[search]``.
+    """Return ``recipe`` with the settings of a TOML file laid over it: tables ``[model]``, ``[gan]``, ...
 
     Raises:
         ConfigError: the file is missing, is no TOML, or holds an unknown or unusable setting.
@@ -326,7 +355,7 @@ def _merge(recipe: Recipe, text: str, *, where: str) -> Recipe:
     plain = asdict(recipe)
     for table, settings in values.items():
         if not isinstance(settings, dict) or table not in plain:
-            raise ConfigError(f"{where}: expected settings of model, gan or search, got {table!r}")
+            raise ConfigError(f"{where}: expected settings of {', '.join(plain)}, got {table!r}")
         plain[table] |= settings
     return from_dict(Recipe, plain)
 

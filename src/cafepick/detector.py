@@ -5,31 +5,37 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
-from cafepick.artefact import load_artefact, save_artefact
+from cafepick.artefact import above, below, load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import box_of, crop_beans, crop_whole
+from cafepick.beans.describe import NAMES, describe_all
 from cafepick.beans.find import scene_of
-from cafepick.config import CropConfig, ModelConfig, SearchConfig, from_dict
+from cafepick.config import ComparisonConfig, CropConfig, Method, ModelConfig, SearchConfig, from_dict
 from cafepick.errors import ArtefactError, CalibrationError, ConfigError
 from cafepick.images import check_photo
-from cafepick.scoring.calibrate import Calibration
-from cafepick.scoring.residual import pixel_threshold, segmentation
+from cafepick.scoring.appearance import Appearance
+from cafepick.scoring.fusion import APPEARANCE, Fusion
+from cafepick.scoring.reasons import area_of, in_words, reason_of
+from cafepick.scoring.residual import segmentation
 from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Scored, ScoreParts, Verdict
+from cafepick.yardstick import Yardstick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from cafepick.scoring.calibrate import Calibration
     from cafepick.scoring.exact import Networks
+    from cafepick.scoring.frozen import Precision
 
-METHODS: Final = ("exact",)
-"""Ways to find the closest good subject."""
+METHODS: Final = ("auto", *get_args(Method))
+"""Ways to find the good subject behind each; ``auto`` takes the quickest that the model knows."""
 
 FALSE_REJECT: Final = 0.01
 """Share of good subjects that a user accepts to lose, unless told otherwise."""
@@ -64,29 +70,53 @@ class Detector:
         *,
         crop: CropConfig,
         search: SearchConfig,
+        method: Method = "exact",
+        appearance: Appearance | None = None,
+        fusion: Fusion | None = None,
         calibration: Calibration | None = None,
+        part_calibrations: Mapping[str, Calibration] | None = None,
         pixel_threshold: float = np.inf,
+        others: Mapping[Method, Yardstick] | None = None,
         facts: dict[str, Any] | None = None,
         checksum: str = "",
+        precision: Precision = "float32",
     ) -> None:
         self.networks = networks
         self.crop = crop
         self.search = search
+        self.method: Method = method
+        """How the good subject behind each is found."""
+        self.appearance = appearance
+        """What the descriptors of good subjects are like; None for a model that does not look at them."""
+        self.fusion = fusion
+        """How the parts become one score; None: the reconstruction's score is the score."""
         self.calibration = calibration
+        self.part_calibrations = part_calibrations or {}
+        """Of each part by itself."""
         self.pixel_threshold = pixel_threshold
+        self.others = dict(others or {})
+        """What the scores of the model's other methods are measured by."""
+        self.precision: Precision = precision
+        """Of the method ``fast``."""
         self.facts = facts or {}
         """What the artefact says of training, calibration and versions."""
         self.checksum = checksum
         """Checksum of the artefact that the detector was loaded from; empty before it is saved."""
 
     @classmethod
-    def load(cls, path: str | Path, *, method: str = "exact", device: str = "auto") -> Detector:
+    def load(
+        cls, path: str | Path, *, method: str = "auto", device: str = "auto", precision: Precision = "float32"
+    ) -> Detector:
         """Open a model file.
 
         Args:
             path: a ``*.cafepick`` file.
-            method: how the closest good subject is found: ``exact``, by latent search.
+            method: how the good subject behind each is found: ``exact``, by a whole latent search; ``fast``, by one
+                pass of the encoder; ``refine``, by a few search steps from there; ``auto``, by the quickest that the
+                model knows.
             device: ``auto``, ``cpu`` or ``cuda``.
+            precision: of the method ``fast``; ``bfloat16`` is some three times as fast on processors that have it, and
+                moves scores by a few per cent.
 
         Raises:
             ArtefactError: the file is missing, foreign, damaged, changed or too new.
@@ -98,25 +128,35 @@ class Detector:
         if method not in METHODS:
             raise ConfigError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
         artefact = load_artefact(path)
-        header = artefact.header
+        header, tensors = artefact.header, artefact.tensors
         try:
             model = from_dict(ModelConfig, header["model"])
             crop = from_dict(CropConfig, header["crop"])
             search = from_dict(SearchConfig, header["search"])
-            threshold = float(header["calibration"]["pixel_threshold"])
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            comparison = from_dict(ComparisonConfig, header["comparison"]) if "comparison" in header else None
+            yardsticks = _yardsticks(header, tensors)
+        except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise ArtefactError(
                 f"{path} has a header that this cafepick cannot use ({error}): upgrade cafepick, or train anew"
             ) from error
-        scores = artefact.tensors.get("calibration.scores")
+        appearance = below(tensors, "appearance.")
+        networks = Networks.from_tensors(model, tensors, comparison=comparison, device=device)
+        chosen = networks.methods[0] if method == "auto" else _known(networks, method)
+        mine = yardsticks.pop(chosen, Yardstick())
         return cls(
-            Networks.from_tensors(model, artefact.tensors, device=device),
+            networks,
             crop=crop,
             search=search,
-            calibration=None if scores is None else Calibration.fit(scores),
-            pixel_threshold=threshold,
+            method=chosen,
+            appearance=Appearance.from_tensors(appearance) if appearance else None,
+            fusion=mine.fusion,
+            calibration=mine.calibration,
+            part_calibrations=mine.part_calibrations,
+            pixel_threshold=mine.pixel_threshold,
+            others=yardsticks,
             facts={key: header[key] for key in ("training", "calibration", "versions") if key in header},
             checksum=artefact.checksum,
+            precision=precision,
         )
 
     def save(self, path: str | Path) -> None:
@@ -125,16 +165,43 @@ class Detector:
         Raises:
             CalibrationError: there are no calibration scores, so no verdict would be possible.
         """
+        self._calibrated()
+        yardsticks = {name: known for name, known in self.yardsticks().items() if known.calibration is not None}
+        exact = yardsticks.pop("exact", Yardstick())
         header = {
             **self.facts,
             "crop": asdict(self.crop),
             "model": asdict(self.networks.config),
             "search": asdict(self.search),
-            "calibration": {**self.facts.get("calibration", {}), "pixel_threshold": self.pixel_threshold},
+            "calibration": {**self.facts.get("calibration", {}), **exact.to_header()},
+            "methods": {name: known.to_header() for name, known in yardsticks.items()},
             "versions": _versions(),
         }
-        tensors = {**self.networks.to_tensors(), "calibration.scores": self._calibrated().scores}
+        if self.networks.comparison is not None:
+            header["comparison"] = asdict(self.networks.comparison)
+        tensors = {
+            **self.networks.to_tensors(),
+            **above("appearance.", self.appearance.to_tensors() if self.appearance else {}),
+            **exact.to_tensors(),
+        }
+        for name, known in yardsticks.items():
+            tensors |= above(f"{name}.", known.to_tensors())
         save_artefact(path, header, tensors)
+
+    def using(self, method: Method) -> Detector:
+        """Return the same model with another method, and what is known of its scores.
+
+        Raises:
+            ConfigError: the model does not know the method.
+        """
+        known = self.yardsticks()
+        mine = known.pop(_known(self.networks, method), Yardstick())
+        return self._with(mine, method=method, others=known)
+
+    def yardsticks(self) -> dict[Method, Yardstick]:
+        """Return what is known of the scores of each method, this detector's first."""
+        mine = Yardstick(self.fusion, self.calibration, self.part_calibrations, self.pixel_threshold)
+        return {self.method: mine, **{name: known for name, known in self.others.items() if name != self.method}}
 
     def inspect(
         self,
@@ -184,9 +251,34 @@ class Detector:
         judged = iter(self._judge_crops(crops, threshold))
         return [_with_cut_and_empty(photo, judged) for photo in photos]
 
-    def score(self, images: NDArray[np.uint8], *, progress: Callable[[int, int], None] | None = None) -> Scored:
-        """Search the closest good image of each crop (n, size, size, c), and score what differs."""
-        return self.networks.score(images, self.search, progress=progress)
+    def score(
+        self,
+        images: NDArray[np.uint8],
+        descriptors: NDArray[np.float64] | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Scored:
+        """Score subjects: find the good image behind each, and join what differs with how unusual it looks.
+
+        Args:
+            images: (n, size, size, c) crops.
+            descriptors: (n, d) of the same, as ``beans.describe`` measures them; only a model with an appearance part
+                needs them.
+            progress: called with how many are done and how many there are.
+
+        Raises:
+            ConfigError: the model needs descriptors, and there are none.
+        """
+        scored = self.networks.score(
+            images, self.search, method=self.method, precision=self.precision, progress=progress
+        )
+        parts = dict(scored.parts)
+        if self.appearance is not None:
+            if descriptors is None:
+                raise ConfigError("this model looks at size, shape and colour: give the descriptors of the crops too")
+            parts[APPEARANCE] = self.appearance.score(descriptors)
+        score = scored.score if self.fusion is None else self.fusion.score(parts)
+        return replace(scored, parts=parts, score=score)
 
     def usual_rate(self) -> float:
         """Return the false-reject rate for users who name none: 1 %, or the lowest that the calibration can promise.
@@ -221,12 +313,15 @@ class Detector:
             return []
         return Range.from_json(known).oddities(photo.conditions, size_counts=self.crop.scale == "fixed")
 
-    def calibrated(self, scored: Scored, record: dict[str, Any]) -> Detector:
+    def calibrated(
+        self, scored: Scored, record: dict[str, Any], *, others: Mapping[Method, Scored] | None = None
+    ) -> Detector:
         """Return the detector with its thresholds set by the scores of good subjects that it was not trained on.
 
         Args:
             scored: what ``score`` gave for them.
             record: where they come from; kept in the artefact, with the former records as ``history``.
+            others: what the model's other methods gave for them; those left out have no threshold any more.
 
         Raises:
             CalibrationError: no subject, or a score that is not finite.
@@ -234,18 +329,36 @@ class Detector:
         former = self.facts.get("calibration")
         last = {key: value for key, value in (former or {}).items() if key != "history"}
         history = [] if former is None else [*former.get("history", []), last]
-        return Detector(
-            self.networks,
-            crop=self.crop,
-            search=self.search,
-            calibration=Calibration.fit(scored.score),
-            pixel_threshold=pixel_threshold(scored.maps, quantile=PIXEL_QUANTILE),
-            facts={**self.facts, "calibration": {**record, "history": history}},
-        )
+        known = {
+            name: yardstick.calibrated(seen, quantile=PIXEL_QUANTILE)
+            if (seen := {**(others or {}), self.method: scored}.get(name)) is not None
+            else yardstick.without_calibration()
+            for name, yardstick in self.yardsticks().items()
+        }
+        facts = {**self.facts, "calibration": {**record, "history": history}}
+        return self._with(known.pop(self.method), others=known, facts=facts)
+
+    def with_parts(self, appearance: Appearance | None, fusions: Mapping[Method, Fusion]) -> Detector:
+        """Return the detector with more parts to the scores of its methods, which have to be calibrated again."""
+        known = {name: Yardstick(fusion=fusion) for name, fusion in fusions.items()}
+        return self._with(known.pop(self.method, Yardstick()), others=known, appearance=appearance)
 
     def with_search(self, search: SearchConfig) -> Detector:
         """Return the detector with another search; its scores change, so it has to be calibrated again."""
-        return Detector(self.networks, crop=self.crop, search=search, facts=self.facts)
+        known = {name: yardstick.without_calibration() for name, yardstick in self.yardsticks().items()}
+        return self._with(known.pop(self.method), others=known, search=search)
+
+    def _with(self, yardstick: Yardstick, **changes: Any) -> Detector:
+        """Return the detector with another yardstick, and other changes; it is no longer that of a file."""
+        names = ("crop", "search", "method", "appearance", "others", "facts", "precision")
+        return Detector(
+            self.networks,
+            fusion=yardstick.fusion,
+            calibration=yardstick.calibration,
+            part_calibrations=yardstick.part_calibrations,
+            pixel_threshold=yardstick.pixel_threshold,
+            **{**{name: getattr(self, name) for name in names}, **changes},
+        )
 
     def _calibrated(self) -> Calibration:
         if self.calibration is None:
@@ -259,17 +372,24 @@ class Detector:
         """Judge crops as if each were bean 1 of its photo."""
         if not crops:
             return
-        scored = self.score(np.stack([crop.image for crop in crops]))
+        descriptors = describe_all(crops) if self.appearance is not None else None
+        scored = self.score(np.stack([crop.image for crop in crops]), descriptors)
         p_values = self._calibrated().p_values(scored.score)
+        known = self.part_calibrations
+        parts = {part: known[part].p_values(scores) for part, scores in scored.parts.items() if part in known}
         for index, crop in enumerate(crops):
-            parts = ScoreParts(*(float(part[index]) for part in (scored.residual, scored.discrimination, scored.score)))
-            yield Verdict(
+            scores = ScoreParts(
+                *(float(part[index]) for part in (scored.residual, scored.discrimination, scored.score)),
+                parts={part: float(values[index]) for part, values in scored.parts.items()},
+            )
+            verdict = Verdict(
                 bean=1,
-                judgement=Judgement.NG if parts.score > threshold else Judgement.OK,
+                judgement=Judgement.NG if scores.score > threshold else Judgement.OK,
                 box=crop.box,
                 angle=crop.angle,
-                scores=parts,
+                scores=scores,
                 p_value=float(p_values[index]),
+                parts={part: float(values[index]) for part, values in parts.items()},
                 evidence=Evidence(
                     crop=crop,
                     reconstruction=scored.reconstructions[index],
@@ -277,6 +397,18 @@ class Detector:
                     segmentation=segmentation(scored.maps[index], self.pixel_threshold),
                 ),
             )
+            yield self._with_reason(verdict, None if descriptors is None else descriptors[index])
+
+    def _with_reason(self, verdict: Verdict, descriptors: NDArray[np.float64] | None) -> Verdict:
+        """Say why an NG is one."""
+        if verdict.judgement is not Judgement.NG or verdict.evidence is None:
+            return verdict
+        seen = verdict.evidence
+        area = area_of(seen.crop.image, seen.reconstruction, seen.segmentation, seen.crop.mask)
+        why = area
+        if self.appearance is not None and descriptors is not None:
+            why = reason_of(verdict.parts, NAMES, descriptors, self.appearance, area)
+        return replace(verdict, why=why, reason=in_words(why))
 
 
 def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verdict]:
@@ -290,6 +422,29 @@ def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verd
         else replace(next(judged), bean=bean, outline=outline)
         for bean, (outline, crop) in enumerate(zip(photo.outlines, photo.crops, strict=True), start=1)
     ]
+
+
+def _known(networks: Networks, method: str) -> Method:
+    """Return the method if the model knows it."""
+    for known in networks.methods:
+        if known == method:
+            return known
+    raise ConfigError(
+        f"this model knows the method {' and '.join(networks.methods)} only, not {method}: train it with the recipe "
+        f"standard or quick"
+    )
+
+
+def _yardsticks(header: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> dict[Method, Yardstick]:
+    """Return what an artefact knows of the scores of each method; ``exact`` lies at the top, as it came first."""
+    known: dict[Method, Yardstick] = {
+        name: Yardstick.of(header["methods"][name], below(tensors, f"{name}."))
+        for name in get_args(Method)
+        if name in header.get("methods", {})
+    }
+    if "methods" not in header or "calibration.scores" in tensors:
+        known["exact"] = Yardstick.of(header["calibration"], tensors)
+    return known
 
 
 def _versions() -> dict[str, str]:

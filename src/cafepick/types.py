@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -89,7 +90,10 @@ class ScoreParts:
     discrimination: float
     r"""$\sum |f(x) - f(G(z))|$ over discriminator features (Schlegl et al. 2017, eq. 5)."""
     score: float
-    r"""$(1 - \lambda) \cdot$ residual $+ \lambda \cdot$ discrimination (eq. 6)."""
+    r"""What the verdict rests on. In the paper $(1 - \lambda) \cdot$ residual $+ \lambda \cdot$ discrimination (eq. 6);
+    where a model looks at more than the reconstruction, its parts joined (``scoring.fusion``)."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """Each part that ``score`` joins, by name, in its own unit."""
 
 
 class Judgement(str, Enum):
@@ -114,6 +118,19 @@ class Evidence:
     """(size, size), True where the map exceeds what good subjects show."""
 
 
+@dataclass(frozen=True)
+class Reason:
+    """Why a subject is NG; ``scoring.reasons`` says it in words."""
+
+    key: str
+    """What is unusual: a key of ``scoring.reasons.COMPARATIVES``; ``combination`` of many things; or ``area``, a part
+    of the subject that the closest good one does not have."""
+    high: bool = False
+    """Whether there is more of it than in good subjects; for ``area``, whether it is paler."""
+    share: float = 0.0
+    """Of good subjects with less (or, unless ``high``, more) of it, 0..1; for ``area``, of the subject."""
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """The answer for one subject; ``bean`` counts from 1, is 1 for ``whole`` and 0 for an empty photo."""
@@ -129,6 +146,12 @@ class Verdict:
     outline: Outline | None = None
     """None for ``whole`` and EMPTY."""
     evidence: Evidence | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """p-value of each part of the score by itself; empty for CUT and EMPTY."""
+    why: Reason | None = None
+    """The leading reason of an NG."""
+    reason: str = ""
+    """The same in English."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +168,8 @@ class Scored:
     """(n, size, size, C)"""
     maps: NDArray[np.float32]
     """(n, size, size), anomaly maps as in ``Evidence``."""
+    parts: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """(n,) of each part that ``score`` joins, by name; see ``scoring.fusion``."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +188,8 @@ class SubjectRow:
     discrimination: float | None
     p_value: float | None
     verdict: Judgement
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """The parts of the score, by name."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from cafepick.errors import CalibrationError, ConfigError, SourceError
 from cafepick.images import write_image
 from cafepick.jobs import inspect
 from cafepick.jobs.evaluate import Evaluated, Evaluation, _identity, evaluate_source
-from cafepick.jobs.inspect import COLUMNS, Inspection, inspect_source
+from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, Inspection, inspect_source
 from cafepick.jobs.notebook import Notebook
 from cafepick.jobs.truth import Labelling
 from cafepick.models.build import build_generator
@@ -79,8 +79,8 @@ def test_scores_are_those_of_detect_with_a_label_beside(data, tiny_detector, eva
         progress=silent,
     )
     ours, theirs = rows_of(tmp_path / "scores.csv"), rows_of(tmp_path / "detect" / "scores.csv")
-    assert list(ours[0]) == [*COLUMNS, "label"]
-    assert [{name: row[name] for name in COLUMNS} for row in ours] == theirs
+    assert list(ours[0]) == [*COLUMNS, *PART_COLUMNS, "label"]
+    assert [{name: row[name] for name in (*COLUMNS, *PART_COLUMNS)} for row in ours] == theirs
 
 
 def test_everything_is_written_and_metrics_are_plain_json(data, evaluate, tmp_path):

@@ -152,7 +152,8 @@ def _evenness(region: _Region) -> Iterator[float]:
 def _texture(region: _Region) -> Iterator[float]:
     """Gradient and curvature of lightness with and without the rim, then the strength of bands of texture (all log)."""
     light = np.ascontiguousarray(region.lab[..., 0])
-    slope = cv2.magnitude(cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)) / 8
+    across, down = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+    slope = np.sqrt(across * across + down * down) / 8  # cv2.magnitude rounds as memory happens to be aligned
     bend = np.abs(cv2.Laplacian(light, cv2.CV_32F))
     inner = region.mask & (region.depth > 2).astype(np.uint8)
     inner = inner if inner.any() else region.mask

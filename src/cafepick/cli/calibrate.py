@@ -45,13 +45,13 @@ def calibrate(
     failures, conditions = (), None
     with stoppable(then=lambda: f"{model} is as it was") as (report, _):
         if source is None:
-            crops, where = teach.kept_aside(model.with_suffix(".run"), detector), teach.KEPT_ASIDE
+            good, where = teach.kept_aside(model.with_suffix(".run"), detector), teach.KEPT_ASIDE
         else:
             photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
             subjects = gather_as(photos, detector.crop, progress=report)
             refuse_learnt(detector.facts, subjects, str(photos.root))
-            crops, where = subjects.crops, str(photos.root)
+            good, where = teach.Sample(subjects.crops, subjects.descriptors), str(photos.root)
             failures, conditions = subjects.failures, subjects.conditions
-        teach.calibrate(detector, crops, where=where, conditions=conditions, progress=report).save(model)
-    typer.echo(f"{model}: threshold set by {len(crops)} good subjects ({where})")
+        teach.calibrate(detector, good, where=where, conditions=conditions, progress=report).save(model)
+    typer.echo(f"{model}: threshold set by {len(good.images)} good subjects ({where})")
     raise typer.Exit(told_failures(failures))

@@ -46,7 +46,7 @@ def demo(
 
 
 def _teach(drawn: DemoData, model: Path, steps: int | None, seed: int, report: Progress) -> None:
-    from cafepick.config import CropConfig, merge_settings, named_recipe
+    from cafepick.config import CropConfig, named_recipe
     from cafepick.data.sources import open_source
     from cafepick.jobs.teach import Lesson, teach
 
@@ -58,7 +58,7 @@ def _teach(drawn: DemoData, model: Path, steps: int | None, seed: int, report: P
             model=model,
             run=model.with_suffix(".run"),
             crop=crop,
-            recipe=merge_settings(recipe, [f"gan.steps={steps}"] if steps else []),
+            recipe=recipe.lasting(steps) if steps else recipe,
             recipe_name="quick",
             seed=seed,
         ),

@@ -112,7 +112,7 @@ def train(
     cut = crop_config(photos, subject=subject.value if subject else None, size=size, channels=channels, centre=crop)
     settings = named_recipe(recipe, size=cut.size, channels=cut.channels, subject=cut.subject)
     settings = merge_settings(merge_toml(settings, config) if config else settings, set_ or [])
-    settings = merge_settings(settings, [f"gan.steps={steps}"] if steps is not None else [])
+    settings = settings if steps is None else settings.lasting(steps)
     lesson = Lesson(
         source=photos,
         model=model,

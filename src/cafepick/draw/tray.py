@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -38,7 +39,7 @@ COLOURS: Final[dict[Judgement, ink.Colour]] = {
 
 
 def overlay(photo: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
-    """Draw the verdicts over their photo, enlarged if it is small, with a bar below that counts them.
+    """Draw the verdicts over their photo, enlarged if it is small, with a bar below that counts them and says why each NG is one.
 
     Args:
         photo: (H, W, 3) RGB.
@@ -56,7 +57,7 @@ def overlay(photo: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> NDArray[np
         _draw_beans(picture, beans)
     else:
         picture = _framed(picture, verdicts)
-    return np.vstack([picture, _legend(picture.shape[1], verdicts)])
+    return np.vstack([picture, _legend(picture.shape[1], verdicts), _reasons(picture.shape[1], verdicts)])
 
 
 def masks(shape: tuple[int, int], verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
@@ -197,6 +198,21 @@ def _legend(width: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
             wide = ink.text_size(words, size)[0]
             ink.text(bar, words, (x + 2 * size + wide / 2, height / 2), height=size, colour=ink.INK)
             x += 2 * size + wide + 1.6 * size
+    return bar
+
+
+def _reasons(width: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
+    """(h, width, 3) list of the NG beans by number, each with its leading reason, in as many columns as fit."""
+    lines = [f"{v.bean}  {v.reason}" for v in verdicts if v.judgement is Judgement.NG and v.reason]
+    if not lines:
+        return np.empty((0, width, 3), np.uint8)
+    size = max(round(width / 70), 14)
+    wide = max(ink.text_size(line, size)[0] for line in lines) + 2 * size
+    rows = ceil(len(lines) / max(width // wide, 1))
+    bar = np.full((round(1.7 * size * (rows + 0.5)), width, 3), 255, np.uint8)
+    for number, line in enumerate(lines):
+        left, y = number // rows * wide + size, 1.7 * size * (number % rows + 0.5)
+        ink.text(bar, line, (left + ink.text_size(line, size)[0] / 2, y), height=size, colour=ink.INK)
     return bar
 
 

@@ -15,7 +15,7 @@ from cafepick.detector import FALSE_REJECT, Detector
 from cafepick.errors import PhotoError, SourceError
 from cafepick.files import write_csv, write_json
 from cafepick.jobs.gather import Failure, Progress
-from cafepick.jobs.inspect import COLUMNS, batches
+from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, batches
 from cafepick.jobs.notebook import Notebook
 from cafepick.jobs.notes import Notes
 from cafepick.jobs.pixels import side_for
@@ -120,7 +120,7 @@ def evaluate_source(job: Evaluation, *, progress: Progress, stopping: Callable[[
 
 def _write_results(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks: Sequence[str]) -> Evaluated:
     metrics = _metrics(job, notes, failures, remarks)
-    write_csv(job.out / "scores.csv", (*COLUMNS, "label"), notes.table)
+    write_csv(job.out / "scores.csv", (*COLUMNS, *PART_COLUMNS, "label"), notes.table)
     write_json(job.out / "metrics.json", metrics)
     photos = len(job.source.items) - len(failures)
     result = Evaluated(metrics, tuple(notes.subjects), (*notes.rejected, *notes.missed), tuple(failures), photos)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
 from cafepick.beans.conditions import Range, conditions_of
 from cafepick.beans.crop import crop_beans, crop_whole, fit_zoom
+from cafepick.beans.describe import describe_all
 from cafepick.beans.find import scene_of
 from cafepick.errors import PhotoError, SourceError
 from cafepick.jobs.seen import print_of
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from cafepick.config import CropConfig, ScaleKind
     from cafepick.data.sources import Source
-    from cafepick.types import Crop, Item, Scene
+    from cafepick.types import Item, Scene
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a stage, how much of it is done and how much there is."""
@@ -47,6 +48,8 @@ class Subjects:
 
     crops: NDArray[np.uint8]
     """(n, size, size, channels)."""
+    descriptors: NDArray[np.float64]
+    """(n, d) of the same, see ``beans.describe``; d is 0 for ``whole``."""
     groups: NDArray[np.int64]
     """(n,) which photo each crop comes from, as a position in ``names``."""
     names: tuple[str, ...]
@@ -63,6 +66,16 @@ class Subjects:
     """Beans left out because the frame cuts them."""
     conditions: Range | None
     """What surfaces and bean sizes the photos show; None for ``whole``."""
+
+
+class _Cutting(NamedTuple):
+    """What one photo gave."""
+
+    images: list[NDArray[np.uint8]]
+    descriptors: NDArray[np.float64]
+    cut: int
+    """Beans that the frame cuts."""
+    print: str
 
 
 def gather(source: Source, config: CropConfig, *, scale: ScaleKind | None = None, progress: Progress) -> Subjects:
@@ -112,26 +125,27 @@ def _find(source: Source, config: CropConfig, progress: Progress) -> tuple[dict[
 def _cut(
     source: Source, scenes: dict[Item, Scene | None], config: CropConfig, unread: list[Failure], progress: Progress
 ) -> Subjects:
-    def cut(item: Item) -> tuple[list[Crop | None], str]:
+    def cut(item: Item) -> _Cutting:
         photo, scene = source.read(item), scenes[item]
         found = [crop_whole(photo, config)] if scene is None else crop_beans(photo, scene, config)
-        return [*found], print_of(photo)
+        whole = [crop for crop in found if crop is not None]
+        descriptors = np.empty((len(whole), 0)) if scene is None else describe_all(whole)
+        return _Cutting([crop.image for crop in whole], descriptors, len(found) - len(whole), print_of(photo))
 
     cuttings, failed = _each(scenes, cut, "cutting crops", progress)
-    crops = {item: found for item, (found, _) in cuttings.items()}
-    whole = {item: [crop.image for crop in found if crop] for item, found in crops.items()}
-    full = [item for item, images in whole.items() if images]
+    full = [item for item, cutting in cuttings.items() if cutting.images]
     if not full:
         raise _nothing_found(source, unread + failed)
     return Subjects(
-        crops=np.stack([image for item in full for image in whole[item]]),
-        groups=np.repeat(np.arange(len(full)), [len(whole[item]) for item in full]),
+        crops=np.stack([image for item in full for image in cuttings[item].images]),
+        descriptors=np.concatenate([cuttings[item].descriptors for item in full]),
+        groups=np.repeat(np.arange(len(full)), [len(cuttings[item].images) for item in full]),
         names=tuple(item.name for item in full),
-        prints=tuple(cuttings[item][1] for item in full),
+        prints=tuple(cuttings[item].print for item in full),
         config=config,
         failures=tuple(unread + failed),
-        empty=tuple(item.name for item, images in whole.items() if not images),
-        cut=sum(crop is None for found in crops.values() for crop in found),
+        empty=tuple(item.name for item, cutting in cuttings.items() if not cutting.images),
+        cut=sum(cutting.cut for cutting in cuttings.values()),
         conditions=Range.of([conditions_of(scene) for scene in scenes.values() if scene is not None]),
     )
 

@@ -20,6 +20,7 @@ from cafepick.images import read_mask, write_image
 from cafepick.jobs.gather import Failure, Progress
 from cafepick.jobs.journal import Journal, Row
 from cafepick.scoring.calibrate import binomial_tail
+from cafepick.scoring.fusion import APPEARANCE, COMPARISON, RECONSTRUCTION
 from cafepick.types import Item, Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ COLUMNS: Final = (
     "p_value",
     "verdict",
 )
-"""Header of ``scores.csv``."""
+"""Header of ``scores.csv``, up to the verdict."""
+PARTS: Final = (RECONSTRUCTION, COMPARISON, APPEARANCE)
+PART_COLUMNS: Final = (*PARTS, *(f"p_{part}" for part in PARTS), "reason")
+"""The rest of it: each part of the score, how likely a good subject is to score so high in it, and why an NG is one."""
 
 SUBJECTS_AT_ONCE: Final = 48
 BYTES_AT_ONCE: Final = 200_000_000
@@ -55,6 +59,8 @@ BYTES_AT_ONCE: Final = 200_000_000
 MOST_NG: Final = 0.5
 UNLIKELY: Final = 1e-3
 """A larger share of NG, if good subjects would hardly give it, may come from the photos rather than from the beans."""
+
+_VERDICT: Final = COLUMNS.index("verdict")
 
 Panels = Literal["ng", "all", "none"]
 
@@ -226,7 +232,7 @@ def _truth_of(photo: Photo) -> NDArray[np.bool_] | None:
 
 
 def table_row(image: str, verdict: Verdict) -> Row:
-    """Return one line of ``scores.csv``, in the order of ``COLUMNS``."""
+    """Return one line of ``scores.csv``, in the order of ``COLUMNS`` and ``PART_COLUMNS``."""
     scores = verdict.scores
     numbers = (
         ("", "", "", "")
@@ -234,11 +240,13 @@ def table_row(image: str, verdict: Verdict) -> Row:
         else (f"{scores.score:.6g}", f"{scores.residual:.6g}", f"{scores.discrimination:.6g}", f"{verdict.p_value:.6g}")
     )
     place = [f"{value:.1f}" for value in (*verdict.box, verdict.angle)]
-    return [image, verdict.bean, *place, *numbers, verdict.judgement.value]
+    raw = {} if scores is None else scores.parts
+    parts = [f"{of[part]:.6g}" if part in of else "" for of in (raw, verdict.parts) for part in PARTS]
+    return [image, verdict.bean, *place, *numbers, verdict.judgement.value, *parts, verdict.reason]
 
 
 def _counts(journal: Journal) -> dict[str, int]:
-    found = Counter(row[-1] for rows in journal.rows.values() for row in rows)
+    found = Counter(row[_VERDICT] for rows in journal.rows.values() for row in rows)
     return {judgement.value: found[judgement.value] for judgement in Judgement}
 
 
@@ -262,7 +270,7 @@ def _write_results(job: Inspection, journal: Journal, result: Inspected, seconds
         first = f"; first: {result.failures[0].reason}" if result.failures else ""
         raise SourceError(f"none of the {len(job.source.items)} photos in {job.source.root} could be read{first}")
     names = [item.name for item in job.source.items if item.name in journal.rows]
-    write_csv(job.out / "scores.csv", COLUMNS, [row for name in names for row in journal.rows[name]])
+    write_csv(job.out / "scores.csv", (*COLUMNS, *PART_COLUMNS), [row for name in names for row in journal.rows[name]])
     write_json(
         job.out / "summary.json",
         {

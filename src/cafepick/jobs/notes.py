@@ -105,6 +105,10 @@ class Notes:
             score=np.array([row.score for row in rows], np.float64),
             residual=np.array([row.residual for row in rows], np.float64),
             discrimination=np.array([row.discrimination for row in rows], np.float64),
+            parts={
+                name: np.array([row.parts[name] for row in rows], np.float64)
+                for name in (rows[0].parts if rows else ())
+            },
         )
 
     def _mistakes(
@@ -156,4 +160,5 @@ def _subject(image: str, verdict: Verdict, label: str | None) -> SubjectRow:
         discrimination=None if scores is None else scores.discrimination,
         p_value=verdict.p_value,
         verdict=verdict.judgement,
+        parts={} if scores is None else dict(scores.parts),
     )

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from cafepick.config import CropConfig, Recipe, ScaleKind, SubjectKind
+from cafepick.config import CropConfig, FusionConfig, Method, Recipe, ScaleKind, SubjectKind
 from cafepick.detector import Detector
 from cafepick.errors import CalibrationError, ConfigError
 from cafepick.files import make_folder, replacing
 from cafepick.jobs.gather import Failure, Progress, gather
+from cafepick.jobs.restore import forget_restorer, train_restorer
 from cafepick.jobs.runlog import RunLog
 from cafepick.jobs.seen import FIELD as LEARNT_FROM
 from cafepick.jobs.seen import record_of
+from cafepick.scoring.appearance import fit_appearance, scores_without_self
 from cafepick.scoring.calibrate import hold_back
 from cafepick.scoring.exact import Networks
+from cafepick.scoring.fusion import APPEARANCE, Fusion
 from cafepick.training.batches import Batches, random_of_step
 from cafepick.training.checkpoint import RunFacts, load_checkpoint, save_checkpoint
 from cafepick.training.device import open_fabric
@@ -37,12 +40,16 @@ if TYPE_CHECKING:
 
     from cafepick.beans.conditions import Range
     from cafepick.data.sources import Source
+    from cafepick.types import Scored
 
 MOST_HELD_BACK: Final = 1000
 """More good subjects hardly make a threshold sharper: at 1 %, the bound of the realised rate is 1.6 % with 1,000."""
 
 SAMPLES: Final = 64
 """Images in a sample grid."""
+
+MOST_FOR_SCALES: Final = 200
+"""Good subjects on whose scores the parts are brought to one scale; each costs as much as judging one."""
 
 KEPT_ASIDE: Final = "kept aside in training"
 HELD_BACK_FILE: Final = "held_back.safetensors"
@@ -143,11 +150,13 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
     held = hold_back(subjects.groups, share=share, seed=lesson.seed)
     recipe = _with_length(lesson, count=int(np.sum(~held)))
-    gan = _train(lesson, recipe, subjects.crops[~held], fabric=fabric, progress=progress, stopping=stopping)
+    networks, step = _train_all(
+        lesson, recipe, subjects.crops[~held], fabric=fabric, progress=progress, stopping=stopping
+    )
     taught = Taught(
-        finished=gan.step == recipe.gan.steps,
-        step=gan.step,
-        steps=recipe.gan.steps,
+        finished=networks is not None,
+        step=step,
+        steps=recipe.gan.steps + recipe.encoder.steps,
         subjects=int(np.sum(~held)),
         held_back=int(np.sum(held)),
         photos=len(subjects.names),
@@ -156,34 +165,86 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         failures=subjects.failures,
         crop=subjects.config,
     )
-    if taught.finished:
-        kept = subjects.crops[held]
+    if networks is not None:
+        kept = Sample(subjects.crops[held], subjects.descriptors[held])
         learnt = record_of(subjects.prints[group] for group in subjects.groups[~held])
         detector = Detector(
-            Networks.of(recipe.model, gan.averaged, gan.discriminator),
+            networks,
             crop=subjects.config,
             search=recipe.search,
             facts={
                 "training": {
-                    **_facts(lesson, recipe, taught, time.monotonic() - began, _digest(kept)),
+                    **_facts(lesson, recipe, taught, time.monotonic() - began, _digest(kept.images)),
                     LEARNT_FROM: learnt,
                 }
             },
         )
+        learnt_from = Sample(subjects.crops[~held], subjects.descriptors[~held])
+        detector = fuse(detector, learnt_from, recipe.fusion, seed=lesson.seed, progress=progress)
         _keep_aside(lesson.run, kept)
         ready = calibrate(detector, kept, where=KEPT_ASIDE, conditions=subjects.conditions, progress=progress)
         ready.save(lesson.model)
     return taught
 
 
+class Sample(NamedTuple):
+    """Subjects as a detector scores them."""
+
+    images: NDArray[np.uint8]
+    """(n, size, size, c) crops."""
+    descriptors: NDArray[np.float64]
+    """(n, d), d is 0 for ``whole``."""
+
+
+def fuse(detector: Detector, good: Sample, weights: FusionConfig, *, seed: int, progress: Progress) -> Detector:
+    """Return ``detector`` with the parts of its score that ``weights`` ask for, learnt from good subjects trained on.
+
+    The appearance of a good subject is scored by what was learnt from others, as a new subject's will be; the networks,
+    which generalise over far more images than they could remember, score ``MOST_FOR_SCALES`` of those they saw.
+    """
+    if not (weights.appearance > 0 and good.descriptors.size):
+        return detector
+    progress("learning the appearance", 0, 2)
+    appearance = fit_appearance(good.descriptors, seed=seed)
+    progress("learning the appearance", 1, 2)
+    unusual = scores_without_self(good.descriptors, seed=seed)
+    progress("learning the appearance", 2, 2)
+    some = np.random.default_rng(seed).permutation(len(good.images))[:MOST_FOR_SCALES]
+    scored = score_each(detector, good.images[some], None, stage="joining the parts", progress=progress)
+    fusions: dict[Method, Fusion] = {
+        method: Fusion.fit({**seen.parts, APPEARANCE: unusual}, asdict(weights)) for method, seen in scored.items()
+    }
+    return detector.with_parts(appearance, fusions)
+
+
+def score_each(
+    detector: Detector,
+    images: NDArray[np.uint8],
+    descriptors: NDArray[np.float64] | None,
+    *,
+    stage: str,
+    progress: Progress,
+) -> dict[Method, Scored]:
+    """Return what each method that the model knows says of crops (n, size, size, c)."""
+    methods = detector.networks.methods
+    total = len(methods) * len(images)
+    scored: dict[Method, Scored] = {}
+    for method in methods:
+        before = len(scored) * len(images)
+        scored[method] = detector.using(method).score(
+            images, descriptors, progress=lambda done, _, before=before: progress(stage, before + done, total)
+        )
+    return scored
+
+
 def calibrate(
-    detector: Detector, crops: NDArray[np.uint8], *, where: str, conditions: Range | None, progress: Progress
+    detector: Detector, good: Sample, *, where: str, conditions: Range | None, progress: Progress
 ) -> Detector:
     """Return ``detector`` with its threshold set by good subjects that it was not trained on.
 
     Args:
         detector: calibrated before or not.
-        crops: (n, size, size, c), cut as the detector's ``crop`` says.
+        good: subjects cut as the detector's ``crop`` says.
         where: what they are, for the record in the artefact.
         conditions: what their photos show besides; None keeps what was known before.
         progress: called while they are scored.
@@ -191,30 +252,61 @@ def calibrate(
     Raises:
         CalibrationError: no subject was given, or a score is not finite.
     """
-    scored = detector.score(crops, progress=lambda done, total: progress("calibrating", done, total))
+    scored = score_each(detector, *good, stage="calibrating", progress=progress)
     before = detector.facts.get("calibration", {}).get("conditions")
     shown = asdict(conditions) if conditions is not None else before
-    return detector.calibrated(scored, {"source": where, "subjects": len(crops), "conditions": shown, "date": _now()})
+    record = {"source": where, "subjects": len(good.images), "conditions": shown, "date": _now()}
+    return detector.calibrated(scored.pop(detector.method), record, others=scored)
 
 
-def kept_aside(run: Path, detector: Detector) -> NDArray[np.uint8]:
-    """Return the good subjects (n, size, size, c) that the training of ``detector`` in ``run`` kept aside.
+def kept_aside(run: Path, detector: Detector) -> Sample:
+    """Return the good subjects that the training of ``detector`` in ``run`` kept aside.
 
     Raises:
         CalibrationError: the run folder is not there, holds none, or holds those of another training.
     """
     path = run / HELD_BACK_FILE
     try:
-        crops = load_file(path)["crops"]
+        tensors = load_file(path)
+        kept = Sample(tensors["crops"], tensors["descriptors"])
     except (OSError, SafetensorError, KeyError) as error:
         raise CalibrationError(
             f"there are no good subjects kept aside in {path}: name a folder of good photos that were not trained on"
         ) from error
-    if _digest(crops) != detector.facts.get("training", {}).get("held_back_sha256"):
+    if _digest(kept.images) != detector.facts.get("training", {}).get("held_back_sha256"):
         raise CalibrationError(
             f"{path} belongs to another training than this model: name a folder of good photos that were not trained on"
         )
-    return crops
+    return kept
+
+
+def _train_all(
+    lesson: Lesson,
+    recipe: Recipe,
+    crops: NDArray[np.uint8],
+    *,
+    fabric: Fabric,
+    progress: Progress,
+    stopping: Callable[[], bool],
+) -> tuple[Networks | None, int]:
+    """Train the GAN and, where the recipe has one, the encoder; return the networks if done, and the steps done."""
+    gan = _train(lesson, recipe, crops, fabric=fabric, progress=progress, stopping=stopping)
+    networks = Networks.of(recipe.model, gan.averaged, gan.discriminator)
+    if gan.step < recipe.gan.steps or recipe.encoder.steps == 0:
+        return (networks if gan.step == recipe.gan.steps else None), gan.step
+    quick = train_restorer(
+        lesson.run,
+        recipe,
+        gan,
+        crops,
+        seed=lesson.seed,
+        fabric=fabric,
+        resume=lesson.resume,
+        progress=progress,
+        stopping=stopping,
+    )
+    complete = networks.with_quick_methods(quick.encoder, quick.decoder, quick.comparison, recipe.comparison)
+    return (complete if quick.step == recipe.encoder.steps else None), gan.step + quick.step
 
 
 def _train(
@@ -242,6 +334,7 @@ def _train(
         progress("training", record.step, recipe.gan.steps)
         stop = stopping() or record.step == recipe.gan.steps
         if stop or record.step % recipe.gan.checkpoint_every == 0:
+            forget_restorer(lesson.run)
             save_checkpoint(lesson.run, gan, facts)
             log.flush(draw_samples(gan.averaged, z))
         if stop:
@@ -254,8 +347,7 @@ def _with_length(lesson: Lesson, *, count: int) -> Recipe:
     """Return the recipe, its steps as many as ``lesson.epochs`` passes over ``count`` subjects need."""
     if lesson.epochs is None:
         return lesson.recipe
-    gan = lesson.recipe.gan
-    return replace(lesson.recipe, gan=replace(gan, steps=max(ceil(lesson.epochs * count / gan.batch), 1)))
+    return lesson.recipe.lasting(max(ceil(lesson.epochs * count / lesson.recipe.gan.batch), 1))
 
 
 def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, seconds: float, held_back: str) -> dict[str, Any]:
@@ -268,6 +360,7 @@ def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, seconds: float, held_
         "held_back_sha256": held_back,
         "recipe": lesson.recipe_name,
         "gan": asdict(recipe.gan),
+        "encoder": asdict(recipe.encoder),
         "seed": lesson.seed,
         "seconds": round(seconds, 1),
         "date": _now(),
@@ -278,9 +371,11 @@ def _digest(crops: NDArray[np.uint8]) -> str:
     return hashlib.sha256(np.ascontiguousarray(crops).data).hexdigest()
 
 
-def _keep_aside(run: Path, crops: NDArray[np.uint8]) -> None:
+def _keep_aside(run: Path, kept: Sample) -> None:
     with replacing(run / HELD_BACK_FILE) as temporary:
-        temporary.write_bytes(save({"crops": np.ascontiguousarray(crops)}))
+        temporary.write_bytes(
+            save({"crops": np.ascontiguousarray(kept.images), "descriptors": np.ascontiguousarray(kept.descriptors)})
+        )
 
 
 def _now() -> str:

@@ -135,6 +135,9 @@ ENGLISH: Final[dict[str, str]] = {
     "parts.total": "anomaly score (in use)",
     "parts.residual": "residual: difference in pixels",
     "parts.discrimination": "discrimination: difference in features",
+    "parts.reconstruction": "reconstruction: both together, the score of AnoGAN",
+    "parts.comparison": "comparison: what was learnt from made-up defects",
+    "parts.appearance": "appearance: size, shape, colour and texture",
     "parts.note": "Best F1 over all limits: {f1}, at {threshold}.",
     # Promise
     "promises": "Promised and realised false rejects",

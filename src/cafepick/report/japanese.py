@@ -134,6 +134,9 @@ JAPANESE: Final[dict[str, str]] = {
     "parts.total": "異常スコア（判定に使用）",
     "parts.residual": "残差：画素の違い",
     "parts.discrimination": "識別：特徴の違い",
+    "parts.reconstruction": "再構成：残差と識別を合わせた AnoGAN のスコア",
+    "parts.comparison": "比較：作った欠点から学んだ違い",
+    "parts.appearance": "外観：大きさ・形・色・質感",
     "parts.note": "しきい値を自由に選べた場合の最大F1：{f1}（しきい値 {threshold}）。",
     # Promise
     "promises": "約束した過検出率と実際",

@@ -5,7 +5,7 @@ A number of which nothing can be said is None, and the reason stands in ``Findin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from cafepick.scoring import metrics
 from cafepick.scoring.bootstrap import Resampling, weighted_auroc, weighted_average_precision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,6 +57,8 @@ class Judged:
     """(n,)."""
     discrimination: NDArray[np.float64]
     """(n,)."""
+    parts: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """(n,) of each further part of the score, by name."""
 
     def __post_init__(self) -> None:
         for name in ("score", "residual", "discrimination"):
@@ -78,6 +80,7 @@ class Judged:
             score=self.score[kept],
             residual=self.residual[kept],
             discrimination=self.discrimination[kept],
+            parts={name: values[kept] for name, values in self.parts.items()},
         )
 
 
@@ -148,6 +151,7 @@ def _ranking(judged: Judged) -> Findings:
         "parts": {
             "residual": metrics.auroc(truth, judged.residual),
             "discrimination": metrics.auroc(truth, judged.discrimination),
+            **{name: metrics.auroc(truth, values) for name, values in judged.parts.items()},
         },
         **_curves(truth, score),
     }

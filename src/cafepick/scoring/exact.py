@@ -1,8 +1,8 @@
-"""The reference way to score: the networks of a trained model, and a latent search for each image."""
+"""The networks of a trained model, and the ways to score with them: ``exact`` is the reference, a latent search."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +10,10 @@ import torch
 
 from cafepick.errors import ArtefactError, ConfigError
 from cafepick.images import to_float, to_uint8
-from cafepick.models.build import build_discriminator, build_generator
+from cafepick.models.build import build_comparison, build_discriminator, build_encoder, build_generator
 from cafepick.models.device import place_named
+from cafepick.scoring.fast import Restoring, look_closer, look_once
+from cafepick.scoring.fusion import COMPARISON, RECONSTRUCTION
 from cafepick.scoring.residual import anomaly_maps
 from cafepick.scoring.search import search_latent
 from cafepick.types import Scored
@@ -22,25 +24,45 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from cafepick.config import ModelConfig, SearchConfig
+    from cafepick.config import ComparisonConfig, Method, ModelConfig, SearchConfig
+    from cafepick.models.comparison import ComparisonHead
     from cafepick.models.discriminator import Discriminator
+    from cafepick.models.encoder import Encoder
     from cafepick.models.generator import Generator
+    from cafepick.scoring.fast import OnePass
+    from cafepick.scoring.frozen import Precision
+    from cafepick.scoring.search import SearchResult
 
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """Generator and discriminator of one trained model, on one device."""
+    """Generator and discriminator of one trained model, on one device, and what its quick methods need besides."""
 
     config: ModelConfig
     generator: Generator
     discriminator: Discriminator
     device: torch.device
+    restoring: Restoring | None = None
+    """Encoder, decoder and comparison; None for a model that knows the method ``exact`` alone."""
+    comparison: ComparisonConfig | None = None
+    """Shape of the comparison."""
 
     @classmethod
     def from_tensors(
-        cls, config: ModelConfig, tensors: Mapping[str, NDArray[np.generic]], *, device: str = "auto"
+        cls,
+        config: ModelConfig,
+        tensors: Mapping[str, NDArray[np.generic]],
+        *,
+        comparison: ComparisonConfig | None = None,
+        device: str = "auto",
     ) -> Networks:
         """Build the networks from named arrays, as ``to_tensors`` gives them.
+
+        Args:
+            config: shape of generator, discriminator and encoder.
+            tensors: the arrays.
+            comparison: shape of the comparison; None where there are only generator and discriminator.
+            device: ``auto``, ``cpu`` or ``cuda``.
 
         Raises:
             ArtefactError: an array is missing, left over or has another shape than ``config`` says.
@@ -50,16 +72,38 @@ class Networks:
         generator, discriminator = build_generator(config), build_discriminator(config)
         _fill(generator, tensors, "generator.")
         _fill(discriminator, tensors, "discriminator.")
-        return cls(config, generator.to(place).eval(), discriminator.to(place).eval(), place)
+        networks = cls(config, generator.to(place).eval(), discriminator.to(place).eval(), place)
+        if comparison is None:
+            return networks
+        encoder, decoder = build_encoder(config), build_generator(config)
+        head = build_comparison(config, width=comparison.width)
+        for network, name in ((encoder, "encoder."), (decoder, "decoder."), (head, "comparison.")):
+            _fill(network, tensors, name)
+        return networks.with_quick_methods(encoder.to(place), decoder.to(place), head.to(place), comparison)
 
     @classmethod
     def of(cls, config: ModelConfig, generator: Generator, discriminator: Discriminator) -> Networks:
         """Return trained networks, where they are."""
         return cls(config, generator.eval(), discriminator.eval(), next(generator.parameters()).device)
 
+    def with_quick_methods(
+        self, encoder: Encoder, decoder: Generator, head: ComparisonHead, comparison: ComparisonConfig
+    ) -> Networks:
+        """Return the networks together with copies of those that ``fast`` and ``refine`` need, of the same device."""
+        restoring = Restoring.of(encoder, decoder, head, self.discriminator)
+        return replace(self, restoring=restoring, comparison=comparison)
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods that the model knows, quickest first."""
+        return ("exact",) if self.restoring is None else ("fast", "refine", "exact")
+
     def to_tensors(self) -> dict[str, NDArray[np.generic]]:
         """Return all weights as named arrays."""
-        parts = {"generator": self.generator, "discriminator": self.discriminator}
+        parts: dict[str, nn.Module] = {"generator": self.generator, "discriminator": self.discriminator}
+        if self.restoring is not None:
+            quick = self.restoring
+            parts |= {"encoder": quick.encoder, "decoder": quick.decoder, "comparison": quick.comparison}
         return {
             f"{part}.{name}": tensor.detach().cpu().numpy()
             for part, network in parts.items()
@@ -77,19 +121,39 @@ class Networks:
         images: NDArray[np.uint8],
         search: SearchConfig,
         *,
+        method: Method = "exact",
+        precision: Precision = "float32",
         progress: Callable[[int, int], None] | None = None,
     ) -> Scored:
-        """Search the closest good image of each of ``images`` (n, size, size, c), and score what differs."""
+        """Find the good image behind each of ``images`` (n, size, size, c), n > 0, and score what differs.
+
+        Args:
+            images: crops.
+            search: of ``exact`` and ``refine``, and lambda of all.
+            method: one of ``methods``.
+            precision: of ``fast``.
+            progress: called with how many are done and how many there are.
+
+        Raises:
+            ConfigError: the model does not know the method.
+        """
         pixels = torch.from_numpy(to_float(images)).permute(0, 3, 1, 2).to(self.device)  # (n, c, size, size)
-        found = search_latent(self.generator, self.discriminator, pixels, search, on_progress=progress)
-        closest = found.reconstruction.permute(0, 2, 3, 1).cpu().numpy()
-        return Scored(
-            residual=_numbers(found.residual),
-            discrimination=_numbers(found.discrimination),
-            score=_numbers(found.score),
-            reconstructions=to_uint8(closest),
-            maps=anomaly_maps(to_float(images), closest),
-        )
+        if method == "exact":
+            found = search_latent(self.generator, self.discriminator, pixels, search, on_progress=progress)
+            maps = anomaly_maps(to_float(images), _pictures(found.reconstruction))
+            return _scored(found, maps, {RECONSTRUCTION: _numbers(found.score)})
+        if self.restoring is None:
+            raise ConfigError(
+                f"this model has no encoder, which the method {method} needs: use --method exact, or train with the "
+                f"recipe standard or quick"
+            )
+        if method == "fast":
+            seen = look_once(self.restoring, pixels, precision=precision, on_progress=progress)
+        else:
+            seen = look_closer(self.restoring, pixels, search, on_progress=progress)
+        anomaly = (1 - search.weight) * seen.residual + search.weight * seen.discrimination
+        parts = {RECONSTRUCTION: _numbers(anomaly), COMPARISON: _numbers(seen.logit)}
+        return _scored(seen, seen.map.cpu().numpy(), parts)
 
 
 def pick_device(name: str) -> torch.device:
@@ -114,6 +178,24 @@ def _fill(network: nn.Module, tensors: Mapping[str, NDArray[np.generic]], prefix
         network.load_state_dict(state)
     except RuntimeError as error:
         raise ArtefactError(f"the weights do not fit the model that the header describes: {error}") from error
+
+
+def _scored(
+    found: SearchResult | OnePass, maps: NDArray[np.float32], parts: Mapping[str, NDArray[np.float64]]
+) -> Scored:
+    """Gather what was found; the last part is the score, until parts are fused."""
+    return Scored(
+        residual=_numbers(found.residual),
+        discrimination=_numbers(found.discrimination),
+        score=list(parts.values())[-1],
+        reconstructions=to_uint8(_pictures(found.reconstruction)),
+        maps=maps,
+        parts=parts,
+    )
+
+
+def _pictures(images: Tensor) -> NDArray[np.float32]:
+    return images.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _numbers(values: Tensor) -> NDArray[np.float64]:

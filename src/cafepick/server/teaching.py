@@ -169,8 +169,8 @@ def recipe_of(wish: dict[str, Any]) -> Any:
     from cafepick.config import merge_settings, named_recipe  # noqa: PLC0415
 
     recipe = named_recipe(wish["recipe"], size=wish["size"], channels=3, subject=wish["subject"])
-    steps = [] if wish["steps"] is None else [f"gan.steps={wish['steps']}"]
-    return merge_settings(recipe, [*wish["settings"], *steps])
+    recipe = merge_settings(recipe, wish["settings"])
+    return recipe if wish["steps"] is None else recipe.lasting(wish["steps"])
 
 
 def _facts(taught: Taught) -> dict[str, Any]:

@@ -34,7 +34,9 @@ from cafepick.training.corrupt import spoil
 from cafepick.training.gan import descend, uniform_z
 
 if TYPE_CHECKING:
+    import numpy as np
     from lightning_fabric import Fabric
+    from numpy.typing import NDArray
 
     from cafepick.config import ComparisonConfig, EncoderConfig, GanConfig, ModelConfig
     from cafepick.models.comparison import ComparisonHead
@@ -162,6 +164,19 @@ def restore_losses(
     features = feature_distance(good_features, seen_drawn[-1].flatten(1).float())
     image = image_distance(good, drawn, ssim_weight=config.ssim)
     return [image, config.kappa * features, config.consistency * consistency, map_loss, logit_loss]
+
+
+@torch.no_grad()
+def show(restorer: Restorer, good: Images, random: torch.Generator) -> list[NDArray[np.uint8]]:
+    """Return good images, the same spoiled, what is drawn of these, and their maps; each (b, size, size, c)."""
+    spoiled = spoil(good, random).images
+    drawn = restorer.decoder(restorer.encoder(spoiled))
+    maps = [restorer.discriminator.maps(images) for images in (spoiled, drawn)]
+    found = restorer.comparison(spoiled, drawn, *maps).map.expand_as(good) * 2 - 1
+    return [
+        ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+        for images in (good, spoiled, drawn, found)
+    ]
 
 
 def image_distance(good: Images, drawn: Images, *, ssim_weight: float) -> Scalar:

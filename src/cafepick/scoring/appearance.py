@@ -1,0 +1,198 @@
+r"""How unusual a subject's descriptors are among those of good subjects.
+
+Good beans come in kinds (round, long, freckled), so their descriptors $x$ are taken for a mixture of Gaussians,
+
+$$p(x) = \sum_k w_k\, \mathcal N(x; \mu_k, \Sigma_k),$$
+
+fitted by expectation maximisation. Several mixtures with different numbers of
+kinds are averaged, as no number is right. The fewer good beans there are, the fewer kinds are told apart and the more
+the covariances are drawn towards the sphere. A mixture is sharp where it saw many beans and careless far from them, so
+the distance $d$ to the nearest good beans has its say as well: the score is $-\overline{\log p(x)} + \tfrac12 d^2$.
+Scoring needs numpy alone; fitting needs scikit-learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from cafepick.errors import ArtefactError, TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+SUBJECTS_A_KIND: Final = 300
+MOST_KINDS: Final = 12
+AROUND: Final = (2 / 3, 1.0, 4 / 3)
+"""The mixtures have so many times the number of kinds that the number of good beans suggests."""
+SHRINKAGE: Final = 60.0
+"""Added to the variances of standardised descriptors: so much divided by the number of good beans, within
+``SHRINKAGE_RANGE``."""
+SHRINKAGE_RANGE: Final = (0.02, 1.0)
+FARTHEST: Final = 10.0
+"""Standard deviations at which a descriptor stops counting, so that one absurd number does not decide alone."""
+NEIGHBOURS: Final = 5
+"""Good subjects whose mean distance counts."""
+MOST_REMEMBERED: Final = 4000
+"""Good subjects kept to measure that distance from."""
+FOLDS: Final = 5
+"""Good subjects are scored by mixtures that were fitted without them, in so many parts."""
+QUANTILES: Final = 201
+"""Of each descriptor, kept so that a verdict can say what is unusual."""
+
+
+class Mixture(NamedTuple):
+    """One mixture of Gaussians over standardised descriptors."""
+
+    log_weights: NDArray[np.float64]
+    """(kinds,)"""
+    means: NDArray[np.float64]
+    """(kinds, d)"""
+    precisions: NDArray[np.float64]
+    """(kinds, d, d) upper triangular P with inverse covariance P P'."""
+
+    def log_density(self, x: NDArray[np.float64]) -> float:
+        """Of the standardised descriptors (d,) of one subject."""
+        scaled = np.einsum("kd,kde->ke", x - self.means, self.precisions)
+        log_volumes = np.log(np.diagonal(self.precisions, axis1=1, axis2=2)).sum(axis=1)
+        logs = self.log_weights + log_volumes - 0.5 * (np.square(scaled).sum(axis=1) + len(x) * np.log(2 * np.pi))
+        return float(np.logaddexp.reduce(logs))
+
+
+@dataclass(frozen=True, eq=False)
+class Appearance:
+    """What descriptors of good subjects look like; ``fit_appearance`` makes one."""
+
+    mean: NDArray[np.float64]
+    """(d,)"""
+    deviation: NDArray[np.float64]
+    """(d,) above 0; infinite for a descriptor that is the same for all good subjects."""
+    mixtures: tuple[Mixture, ...]
+    remembered: NDArray[np.float32]
+    """(m, d) standardised descriptors of good subjects."""
+    quantiles: NDArray[np.float64]
+    """(QUANTILES, d) of good subjects, ascending."""
+
+    def score(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n,) scores of descriptors (n, d); higher is more unusual. Each depends on its own row alone."""
+        return np.array([self._score(x) for x in self.standardised(descriptors)])  # one by one: alike in any batch
+
+    def _score(self, x: NDArray[np.float64]) -> float:
+        squares = np.square(self.remembered - x.astype(np.float32)).sum(axis=1)
+        count = min(NEIGHBOURS, len(squares))
+        distance = float(np.sqrt(np.partition(squares, count - 1)[:count]).mean())
+        return 0.5 * distance**2 - float(np.mean([mixture.log_density(x) for mixture in self.mixtures]))
+
+    def standardised(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, d) in standard deviations from the mean of good subjects."""
+        return np.clip((descriptors - self.mean) / self.deviation, -FARTHEST, FARTHEST)
+
+    def ranks(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, d) share of good subjects whose descriptor is smaller, 0..1; ties count half."""
+        shares = [
+            (np.searchsorted(column, values, "left") + np.searchsorted(column, values, "right")) / (2 * len(column))
+            for column, values in zip(self.quantiles.T, descriptors.T, strict=True)
+        ]
+        return np.stack(shares, axis=1)
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        """Return everything as named arrays, for the artefact."""
+        named: dict[str, NDArray[Any]] = {
+            "mean": self.mean,
+            "deviation": np.where(np.isinf(self.deviation), 0.0, self.deviation),
+            "remembered": self.remembered,
+            "quantiles": self.quantiles,
+        }
+        for number, mixture in enumerate(self.mixtures):
+            named |= {f"mixture{number}.{name}": array for name, array in mixture._asdict().items()}
+        return named
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Appearance:
+        """Build it from the arrays that ``to_tensors`` gave.
+
+        Raises:
+            ArtefactError: an array is missing or has another shape than the others say.
+        """
+        try:
+            deviation = tensors["deviation"]
+            count = sum(name.endswith(".means") for name in tensors)
+            mixtures = tuple(
+                Mixture(*(tensors[f"mixture{number}.{field}"] for field in Mixture._fields)) for number in range(count)
+            )
+            appearance = cls(
+                tensors["mean"],
+                np.where(deviation > 0, deviation, np.inf),
+                mixtures,
+                tensors["remembered"],
+                tensors["quantiles"],
+            )
+        except KeyError as error:
+            raise ArtefactError(f"the model lacks the tensor {error} of its appearance: train anew") from error
+        _check_shapes(appearance)
+        return appearance
+
+
+def fit_appearance(descriptors: NDArray[np.float64], *, seed: int, as_if: int | None = None) -> Appearance:
+    """Learn what descriptors (n, d) of good subjects look like.
+
+    Args:
+        descriptors: (n, d).
+        seed: of the mixtures' starts.
+        as_if: number of good subjects that kinds and shrinkage are chosen for; None: as many as there are.
+
+    Raises:
+        TrainingError: there are fewer than 2 subjects, or a descriptor is not finite.
+    """
+    if len(descriptors) < 2 or not np.isfinite(descriptors).all():
+        raise TrainingError(
+            f"the appearance of good subjects needs at least 2 of them with finite descriptors, got {len(descriptors)}"
+        )
+    mean, spread = descriptors.mean(axis=0), descriptors.std(axis=0)
+    deviation = np.where(spread > 1e-9 * (1 + np.abs(mean)), spread, np.inf)
+    quantiles = np.quantile(descriptors, np.linspace(0, 1, QUANTILES), axis=0)
+    x = Appearance(mean, deviation, (), np.empty(0, np.float32), quantiles).standardised(descriptors)
+    subjects = len(x) if as_if is None else as_if
+    shrinkage = float(np.clip(SHRINKAGE / subjects, *SHRINKAGE_RANGE))
+    mixtures = tuple(_fit_mixture(x, min(kinds, len(x)), shrinkage, seed) for kinds in kinds_of(subjects))
+    remembered = np.random.default_rng(seed).permutation(x)[:MOST_REMEMBERED].astype(np.float32)
+    return Appearance(mean, deviation, mixtures, remembered, quantiles)
+
+
+def scores_without_self(descriptors: NDArray[np.float64], *, seed: int) -> NDArray[np.float64]:
+    """Score good subjects (n, d) by what was learnt from others: (n,), as new good subjects would score."""
+    order = np.random.default_rng(seed).permutation(len(descriptors))
+    scores = np.empty(len(descriptors))
+    for part in np.array_split(order, min(FOLDS, len(descriptors) // 2)):
+        others = np.setdiff1d(order, part)
+        scores[part] = fit_appearance(descriptors[others], seed=seed, as_if=len(order)).score(descriptors[part])
+    return scores
+
+
+def kinds_of(subjects: int) -> tuple[int, ...]:
+    """Return how many kinds each mixture tells apart, given the number of good subjects."""
+    middle = min(max(subjects / SUBJECTS_A_KIND, 1), MOST_KINDS)
+    return tuple(sorted({max(round(share * middle), 1) for share in AROUND}))
+
+
+def _fit_mixture(x: NDArray[np.float64], kinds: int, shrinkage: float, seed: int) -> Mixture:
+    from sklearn.mixture import GaussianMixture  # noqa: PLC0415 - needed for training only, and slow to import
+
+    fitted: Any = GaussianMixture(kinds, reg_covar=shrinkage, random_state=seed, max_iter=300).fit(x)
+    return Mixture(np.log(fitted.weights_), fitted.means_, fitted.precisions_cholesky_)
+
+
+def _check_shapes(appearance: Appearance) -> None:
+    d = len(appearance.mean)
+    fits = appearance.deviation.shape == (d,)
+    for table in (appearance.quantiles, appearance.remembered):
+        fits &= table.ndim == 2 and table.shape[1] == d and len(table) > 0
+    for mixture in appearance.mixtures:
+        kinds = len(mixture.log_weights)
+        fits &= mixture.means.shape == (kinds, d) and mixture.precisions.shape == (kinds, d, d) and kinds > 0
+    if not (fits and appearance.mixtures):
+        raise ArtefactError("the tensors of the model's appearance do not fit together: train anew")

@@ -1,0 +1,104 @@
+r"""One score from several parts, each of which sees what the others miss.
+
+The parts have different units, so each is first turned into its surprise: how unlikely a good subject is to score so
+high, $-\log p$, with p from the scores of good subjects that the model learnt from. Beyond the highest of them the tail
+is taken for exponential (peaks over threshold; Coles, An Introduction to Statistical Modeling of Extreme Values, 2001,
+chapter 4, with shape 0), so that a bean that is much worse still scores more. The fused score is the weighted sum
+
+$$s = \sum_i w_i \cdot (-\log p_i),$$
+
+Fisher's way to join tests. The parts are not independent, so s is no p-value; the calibration that follows, on good
+subjects that neither the networks nor these scales have seen, makes it one, and the promise holds as for any score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from cafepick.errors import ArtefactError, TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+TAIL: Final = 0.05
+"""Share of the good scores from which the exponential tail is estimated."""
+FEWEST_IN_TAIL: Final = 5
+
+RECONSTRUCTION: Final = "reconstruction"
+"""The anomaly score of AnoGAN: how far the subject is from the closest good one."""
+COMPARISON: Final = "comparison"
+"""What the learnt comparison of subject and reconstruction says."""
+APPEARANCE: Final = "appearance"
+"""How unusual size, shape, colour and texture are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surprise:
+    """The scale of one part."""
+
+    good: NDArray[np.float64]
+    """(n,) scores of good subjects, ascending."""
+
+    @classmethod
+    def fit(cls, scores: NDArray[np.float64]) -> Surprise:
+        """Keep the scores of good subjects, in any order.
+
+        Raises:
+            TrainingError: there are fewer than 2, or one is not finite.
+        """
+        if len(scores) < 2 or not np.isfinite(scores).all():
+            raise TrainingError(f"parts are fused on the finite scores of 2 good subjects or more, got {len(scores)}")
+        return cls(np.sort(scores))
+
+    def of(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        r"""Return $-\log p$ of scores (n,): 0 where every good subject scores higher; it never falls as they grow."""
+        n = len(self.good)
+        in_tail = min(max(round(TAIL * n), FEWEST_IN_TAIL), n)
+        start = self.good[n - in_tail]
+        excess = max(float((self.good[n - in_tail :] - start).mean()), 1e-9 * (1 + abs(start)))
+        levels = -np.log(np.arange(n, in_tail - 1, -1) / n)  # of the good scores up to the start of the tail
+        body = np.interp(scores, self.good[: n - in_tail + 1], levels)
+        return np.where(scores > start, levels[-1] + (scores - start) / excess, body)
+
+
+@dataclass(frozen=True, eq=False)
+class Fusion:
+    """How the parts become one score."""
+
+    weights: dict[str, float]
+    """By name of the part."""
+    scales: dict[str, Surprise]
+
+    @classmethod
+    def fit(cls, good: Mapping[str, NDArray[np.float64]], weights: Mapping[str, float]) -> Fusion:
+        """Learn the scales from the parts' scores of good subjects; parts without weight are left out."""
+        used = {name: weight for name, weight in weights.items() if weight > 0 and name in good}
+        return cls(used, {name: Surprise.fit(good[name]) for name in used})
+
+    def score(self, parts: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return (n,) fused scores of the parts' scores, each (n,)."""
+        return np.sum([weight * self.scales[name].of(parts[name]) for name, weight in self.weights.items()], axis=0)
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the scales as named arrays, for the artefact; the weights belong in its header."""
+        return {name: scale.good for name, scale in self.scales.items()}
+
+    @classmethod
+    def from_tensors(cls, weights: Mapping[str, float], tensors: Mapping[str, NDArray[Any]]) -> Fusion:
+        """Build it from what ``to_tensors`` gave.
+
+        Raises:
+            ArtefactError: the scale of a part is missing or unusable.
+        """
+        scales = {}
+        for name in weights:
+            good = tensors.get(name)
+            if good is None or good.ndim != 1 or len(good) < 2 or not np.isfinite(good).all():
+                raise ArtefactError(f"the model lacks a usable scale of its part {name!r}: train anew")
+            scales[name] = Surprise(np.sort(good))
+        return cls({name: float(weight) for name, weight in weights.items()}, scales)

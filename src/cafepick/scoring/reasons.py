@@ -1,0 +1,110 @@
+"""Why a subject is NG, in words: the part that finds it least like a good one, and what that part saw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from cafepick.scoring.fusion import APPEARANCE
+from cafepick.types import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from cafepick.scoring.appearance import Appearance
+
+TELLING: Final = 2.5
+"""A descriptor is named as the reason from so many standard deviations."""
+
+ALL: Final = 0.9995
+"""Share of good subjects that is called all of them."""
+
+COMPARATIVES: Final = {
+    "size": ("smaller", "larger"),
+    "length": ("rounder", "longer"),
+    "boxiness": ("outline more pointed", "outline more angular"),
+    "solidity": ("outline more broken", "outline smoother"),
+    "misfit": ("outline more oval", "outline less oval"),
+    "roughness": ("outline smoother", "outline rougher"),
+    "wave": ("outline more even", "outline more misshapen"),
+    "pattern": ("pattern more even", "pattern more lopsided"),
+    "outline": ("outline more symmetric", "outline more lopsided"),
+    "lightness_with": ("shading less even in colour", "shading more even in colour"),
+    "redness_with": ("colours less alike", "colours more alike"),
+    "lightness": ("darker", "paler"),
+    "redness": ("greener", "redder"),
+    "yellowness": ("greyer", "yellower"),
+    "rim": ("rim darker or greyer", "rim paler or more coloured"),
+    "uneven": ("rim more even", "rim more uneven"),
+    "slope": ("smoother", "rougher"),
+    "bend": ("smoother", "rougher"),
+    "inner": ("smoother", "rougher"),
+    "texture": ("smoother", "rougher"),
+    "dark_spots": ("fewer dark spots", "more dark spots"),
+    "pale_spots": ("fewer pale spots", "more pale spots"),
+}
+"""What a low and a high value of a descriptor mean, by the beginning of its name; the longest that fits counts."""
+
+
+def in_words(reason: Reason) -> str:
+    """Say a reason in English."""
+    if reason.key == "area":
+        return f"{'pale' if reason.high else 'dark'} area, {_percent(reason.share)} of it, unlike good ones"
+    if reason.key == "combination":
+        return "unusual combination of size, shape and colour"
+    others = "all good ones" if reason.share >= ALL else f"{_percent(reason.share)} of good ones"
+    return f"{COMPARATIVES[reason.key][reason.high]} than {others}"
+
+
+def reason_of(
+    p_values: Mapping[str, float],
+    names: Sequence[str],
+    descriptors: NDArray[np.float64],
+    appearance: Appearance,
+    area: Reason,
+) -> Reason:
+    """Choose the leading reason.
+
+    Args:
+        p_values: of the parts, by name.
+        names: of the descriptors.
+        descriptors: (d,) of the subject.
+        appearance: what they are like for good subjects.
+        area: what the anomaly map shows.
+    """
+    leading = min(p_values, key=lambda name: (p_values[name], name != APPEARANCE))
+    if leading != APPEARANCE:
+        return area
+    x = appearance.standardised(descriptors[None])[0]
+    most = int(np.argmax(np.abs(x)))
+    if abs(x[most]) < TELLING:
+        return Reason("combination")
+    below = float(appearance.ranks(descriptors[None])[0, most])
+    high = bool(x[most] > 0)
+    return Reason(comparative_of(names[most]), high, below if high else 1 - below)
+
+
+def area_of(
+    image: NDArray[np.uint8],
+    reconstruction: NDArray[np.uint8],
+    segmentation: NDArray[np.bool_],
+    subject: NDArray[np.bool_],
+) -> Reason:
+    """Describe what differs between crop and reconstruction, both (size, size, C), where the segmentation is True."""
+    where = segmentation & subject
+    if not where.any():
+        where = subject
+    paler = float(image[where].mean()) > float(reconstruction[where].mean())
+    return Reason("area", paler, float((segmentation & subject).sum() / max(subject.sum(), 1)))
+
+
+def comparative_of(name: str) -> str:
+    """Return the key of ``COMPARATIVES`` that speaks of a descriptor."""
+    return max((key for key in COMPARATIVES if name.startswith(key)), key=len)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share > 0.99 or share < 0.01 else f"{100 * share:.0f} %"

@@ -1,0 +1,89 @@
+"""Parts on one scale, joined; and the words for what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from cafepick.beans.describe import NAMES
+from cafepick.errors import ArtefactError, TrainingError
+from cafepick.scoring.appearance import fit_appearance
+from cafepick.scoring.fusion import Fusion, Surprise
+from cafepick.scoring.reasons import COMPARATIVES, area_of, comparative_of, in_words, reason_of
+from cafepick.types import Reason
+
+good_scores = arrays.arrays(np.float64, st.integers(2, 80), elements=st.floats(-1e6, 1e6))
+
+
+@given(good_scores, arrays.arrays(np.float64, 20, elements=st.floats(-1e7, 1e7)))
+def test_surprise_never_falls_as_the_score_grows(good: np.ndarray, new: np.ndarray) -> None:
+    surprise = Surprise.fit(good).of(np.sort(new))
+    assert np.isfinite(surprise).all()
+    assert (np.diff(surprise) >= -1e-9).all()
+    assert surprise.min() >= 0
+
+
+def test_surprise_of_exponential_scores_is_the_score() -> None:
+    good = np.random.default_rng(0).exponential(size=20_000)
+    assert Surprise.fit(good).of(np.array([0.5, 1.0, 2.0])) == pytest.approx([0.5, 1.0, 2.0], abs=0.05)
+    assert Surprise.fit(good).of(np.array([6.0, 12.0])) == pytest.approx([6.0, 12.0], rel=0.1)
+
+
+def test_what_no_good_subject_reached_still_grows() -> None:
+    good = np.arange(100.0)
+    assert (np.diff(Surprise.fit(good).of(np.array([99.0, 100.0, 200.0, 1000.0]))) > 0).all()
+
+
+def test_fused_scores_are_weighted_sums() -> None:
+    random = np.random.default_rng(1)
+    good = {"reconstruction": random.normal(size=500), "appearance": random.gamma(2, size=500)}
+    fusion = Fusion.fit(good, {"reconstruction": 0.2, "appearance": 1.0, "comparison": 0.5})
+    new = {"reconstruction": np.array([0.0, 2.0]), "appearance": np.array([1.0, 1.0])}
+    expected = sum(weight * Surprise.fit(good[part]).of(new[part]) for part, weight in fusion.weights.items())
+    assert fusion.weights == {"reconstruction": 0.2, "appearance": 1.0}
+    assert fusion.score(new) == pytest.approx(expected)
+    assert Fusion.from_tensors(fusion.weights, fusion.to_tensors()).score(new) == pytest.approx(expected)
+
+
+def test_unusable_scales_are_refused() -> None:
+    with pytest.raises(TrainingError, match="2 good subjects"):
+        Surprise.fit(np.array([1.0]))
+    with pytest.raises(ArtefactError, match="'appearance'"):
+        Fusion.from_tensors({"appearance": 1.0}, {})
+
+
+def test_every_descriptor_has_its_words() -> None:
+    for name in NAMES:
+        assert name.startswith(comparative_of(name))
+    assert comparative_of("lightness_with_redness") == "lightness_with"
+    assert all(len(words) == 2 for words in COMPARATIVES.values())
+
+
+def test_the_reason_names_what_stands_out_most() -> None:
+    good = np.random.default_rng(2).normal(size=(400, len(NAMES)))
+    learnt = fit_appearance(good, seed=0)
+    area = Reason("area", share=0.14)
+    small = np.zeros(len(NAMES))
+    small[NAMES.index("size")] = -5
+    told = reason_of({"reconstruction": 0.2, "appearance": 0.01}, NAMES, small, learnt, area)
+    assert in_words(told) == "smaller than all good ones"
+    small[NAMES.index("size")] = -2.6
+    told = reason_of({"reconstruction": 0.2, "appearance": 0.01}, NAMES, small, learnt, area)
+    assert (told.key, told.high) == ("size", False)
+    assert 0.97 < told.share < 1
+    told = reason_of({"reconstruction": 0.2, "appearance": 0.01}, NAMES, small * 0.5, learnt, area)
+    assert in_words(told) == "unusual combination of size, shape and colour"
+    assert reason_of({"reconstruction": 0.001, "appearance": 0.2}, NAMES, small, learnt, area) is area
+
+
+def test_an_area_is_told_by_its_share_and_lightness() -> None:
+    image, closest = np.full((10, 10, 3), 100, np.uint8), np.full((10, 10, 3), 100, np.uint8)
+    image[:2] = 30
+    where = np.zeros((10, 10), bool)
+    where[:2] = True
+    told = area_of(image, closest, where, np.ones((10, 10), bool))
+    assert in_words(told) == "dark area, 20 % of it, unlike good ones"
+    assert in_words(area_of(closest, image, where, np.ones((10, 10), bool))).startswith("pale area")

@@ -83,7 +83,7 @@ def test_a_killed_server_and_a_killed_training_go_on_to_the_same_model(
     with server.client() as client:
         training = client.post("/trainings", json=wish(client, trays)).json()["id"]
     folder = server.data / "trainings" / training
-    wait_until(lambda: (folder / "run" / "samples" / "step_000004.png").exists())
+    wait_until((folder / "run" / "samples" / "step_000004.png").exists)
     server.kill()
     if not (folder / "result.json").exists():
         assert is_held(folder / "worker.lock"), "the training died with the server"
@@ -107,7 +107,7 @@ def test_a_stopped_server_pauses_its_training_and_cancelling_ends_it(
         training = client.post("/trainings", json=long).json()["id"]
         second = client.post("/trainings", json={**long, "name": "second"}).json()["id"]
         folder = server.data / "trainings" / training
-        wait_until(lambda: (folder / "run" / "samples" / "step_000004.png").exists())
+        wait_until((folder / "run" / "samples" / "step_000004.png").exists)
         assert client.get(f"/trainings/{second}").json()["state"] == "queued"
         assert code_of(client.delete(f"/trainings/{training}")) == (409, "in_use")
     server.end()

@@ -11,12 +11,14 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from cafepick import __version__
+from cafepick.errors import CafepickError
 from cafepick.server import session
 from cafepick.server.guard import API, Guard
 from cafepick.server.problems import ApiError, problem_of
@@ -55,9 +57,8 @@ def create_app(station: Station) -> FastAPI:
     for part in (system, photos, trainings, models, checks, history):
         app.include_router(part.router, prefix=API)
     _add_session(app, station)
-    app.add_exception_handler(Exception, _on_error)
-    for kind in (ApiError, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, _on_error)
+    for kind in (CafepickError, OSError, SQLAlchemyError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _on_error)  # after the last one the connection is closed
     if PAGE.is_dir():
         app.mount("/", _Page(directory=PAGE, html=True))
     app.add_middleware(Guard, settings=station.settings, gate=station.gate, monitor=station.monitor)

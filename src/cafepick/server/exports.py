@@ -8,8 +8,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import IO, Any, Final, Literal
 
 import cv2
 import numpy as np
@@ -113,7 +112,7 @@ class Exports:
             rows = session.execute(query.order_by(first.desc()).limit(limit)).mappings().all()
         return [_lot(row) for row in reversed(rows)]
 
-    def corrections(self, wanted: Filter, scope: Scope, target: Path) -> None:
+    def corrections(self, wanted: Filter, scope: Scope, target: IO[bytes]) -> None:
         """Write the zip of what operators said.
 
         Raises:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cafepick.server.drain import drain
 from cafepick.server.monitor import Monitor
 from cafepick.server.problems import ApiError
 from cafepick.server.session import Gate
@@ -104,6 +105,8 @@ class Guard:
             self._monitor.refused(error.code)
             refusal = JSONResponse(error.body, error.status, headers=error.headers)
         if refusal is not None:
+            if request.method not in SAFE:
+                await drain(receive, most=2 * self._settings.limits.upload_bytes)
             await refusal(scope, receive, answer)
         else:
             await self._app(scope, receive, answer)

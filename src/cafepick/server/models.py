@@ -130,8 +130,8 @@ class Models:
             session.delete(session.get_one(Model, model))
         self._vault.remove(self._vault.model(model))
 
-    def write_report(self, model: str, language: Language, out: Path) -> None:
-        """Write the report of a model's training.
+    def report(self, model: str, language: Language) -> str:
+        """Return the report of a model's training as HTML.
 
         Raises:
             ApiError: there is no such model, or another station has it.
@@ -153,7 +153,12 @@ class Models:
             "omitted": [NOT_MEASURED],
         }
         has_curves = curves is not None and curves.is_file()
-        write_report(out, metrics, (), (), language=language, training_curves=curves if has_curves else None)
+        out = self._vault.temporary(".html")
+        try:
+            write_report(out, metrics, (), (), language=language, training_curves=curves if has_curves else None)
+            return out.read_text(encoding="utf-8")
+        finally:
+            out.unlink(missing_ok=True)
 
     def _by_checksum(self, checksum: str) -> str | None:
         with self._store.reading() as session:

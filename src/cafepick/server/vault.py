@@ -11,10 +11,11 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import IO, BinaryIO, Final, NamedTuple
 
 from cafepick.errors import ConfigError
 from cafepick.files import make_folder, write_text
@@ -89,6 +90,10 @@ class Vault:
     def temporary(self, suffix: str = "") -> Path:
         """Return a new path in ``tmp``."""
         return self.folder / "tmp" / f"{secrets.token_hex(8)}{suffix}"
+
+    def nameless(self) -> IO[bytes]:
+        """Open a file in ``tmp`` that vanishes when it is closed, or when this process ends."""
+        return tempfile.TemporaryFile(dir=self.folder / "tmp")
 
     def free_bytes(self) -> int:
         """Return the room on the disk."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 
+from cafepick.server.drain import drain
 from cafepick.server.problems import ApiError
 from cafepick.server.schemas import ProblemBody
 from cafepick.server.station import Station
@@ -62,20 +63,34 @@ async def received(request: Request, station: Station, *, most: int) -> Received
         ApiError: it is a form, too large or empty, there is no room, or the client went away.
     """
     if request.headers.get("content-type", "").startswith("multipart/"):  # curl names raw bodies urlencoded
+        await drain(request.receive, most=2 * most)
         raise ApiError(415, "wrong_type", "send the file itself as the body of the request, not a form")
     announced = request.headers.get("content-length")
     size = int(announced) if announced is not None and announced.isdecimal() else None
+    body = _Body(request)
     try:
         return await station.vault.receive(
-            _chunks(request), most=most, keep_free=station.settings.limits.free_bytes, announced=size
+            body.chunks(), most=most, keep_free=station.settings.limits.free_bytes, announced=size
         )
     except ClientDisconnect as error:
         raise ApiError(408, "too_slow", "the upload broke off: send it again") from error
+    except (ApiError, OSError):
+        if not body.whole:
+            await drain(request.receive, most=2 * most)
+        raise
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    async for chunk in request.stream():
-        yield chunk
+class _Body:
+    """A body that knows whether it was read to its end."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.whole = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async for chunk in self._request.stream():
+            yield chunk
+        self.whole = True
 
 
 def png(content: bytes, *, forever: bool = False) -> Response:

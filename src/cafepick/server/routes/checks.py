@@ -92,9 +92,9 @@ async def inspect(
     wait: Annotated[float, Query(ge=0, le=60)] = 30.0,
 ) -> CheckOut:
     """Upload, check and wait in one call; the body is the photo itself."""
-    here.judge.reserve(1)
     file = await received(request, here, most=here.settings.limits.upload_bytes)
     try:
+        here.judge.reserve(1)
         photo, _ = await here.bench.run(here.photos.take_in, file, name)
     finally:
         file.path.unlink(missing_ok=True)

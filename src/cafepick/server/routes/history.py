@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import IO, Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse
+from starlette.responses import StreamingResponse
 
 from cafepick.server.checks import Filter
 from cafepick.server.routes.answers import NO_STORE
@@ -14,6 +14,8 @@ from cafepick.server.schemas import Line, LotPage
 from cafepick.server.station import Here
 
 router = APIRouter(tags=["history"])
+
+PIECE: Final = 1 << 16
 
 ModelKey = Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")]
 
@@ -26,7 +28,7 @@ def list_lots(
     return LotPage(lots=here.exports.lots(q, model, limit))
 
 
-@router.get("/corrections.zip", response_class=FileResponse, responses={200: {"content": {"application/zip": {}}}})
+@router.get("/corrections.zip", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
 def get_corrections(
     here: Here,
     scope: Literal["reviewed", "corrected"] = "reviewed",
@@ -34,14 +36,18 @@ def get_corrections(
     lot: Line | None = None,
 ) -> Response:
     """Return photos with labels, for ``cafepick calibrate`` and ``cafepick evaluate``."""
-    path = here.vault.temporary(".zip")
+    stream = here.vault.nameless()
     try:
-        here.exports.corrections(Filter(model=model, lot=lot), scope, path)
+        here.exports.corrections(Filter(model=model, lot=lot), scope, stream)
     except BaseException:
-        path.unlink(missing_ok=True)
+        stream.close()
         raise
-    remove = BackgroundTask(path.unlink, missing_ok=True)
-    headers = dict(NO_STORE)
-    return FileResponse(
-        path, media_type="application/zip", filename="corrections.zip", headers=headers, background=remove
-    )
+    headers = {"Content-Disposition": 'attachment; filename="corrections.zip"', "Content-Length": str(stream.tell())}
+    stream.seek(0)
+    return StreamingResponse(_pieces(stream), media_type="application/zip", headers={**headers, **NO_STORE})
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    with stream:
+        while piece := stream.read(PIECE):
+            yield piece

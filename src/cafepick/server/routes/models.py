@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, HTMLResponse
 
 from cafepick.server.routes.answers import FILE, FILE_BODY, download, received
 from cafepick.server.schemas import KeyPath, Line, ModelOut, ModelPage, ModelPatch
@@ -64,11 +63,8 @@ def get_file(model: KeyPath, here: Here) -> Response:
     return download(here.models.path(model), f"{here.models.get(model).name}.cafepick")
 
 
-@router.get("/{model}/report.html", response_class=FileResponse, responses={200: {"content": {"text/html": {}}}})
+@router.get("/{model}/report.html", response_class=HTMLResponse)
 def get_report(model: KeyPath, here: Here, lang: Literal["en", "ja"] = "en") -> Response:
     """Return the report of the model's training."""
-    path = here.vault.temporary(".html")
-    here.models.write_report(model, lang, path)
     headers = {"Content-Security-Policy": REPORT_POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-store"}
-    remove = BackgroundTask(path.unlink, missing_ok=True)
-    return FileResponse(path, media_type="text/html", headers=headers, background=remove)
+    return HTMLResponse(here.models.report(model, lang), headers=headers)

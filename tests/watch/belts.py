@@ -1,34 +1,15 @@
-"""Drawn belts for the tests of watching: run them through the tracker, and compare with the truth."""
+"""Drawn belts for the tests of watching: run them through the tracker."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from cafepick.data.drawing.belt import DrawnBelt
-from cafepick.watch.records import Bean, Exit, Frame, Result
+from cafepick.watch.records import Bean, Frame
 from cafepick.watch.spot import spot
 from cafepick.watch.tracker import Tracker, TrackSettings
-
-NEAR = 15.0
-"""A bean that is foreseen to cross the line within so many pixels of where a true one does is that one."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """How often each true bean was reported, and how well its exit was foreseen."""
-
-    times: np.ndarray
-    """(beans,) reports of each true bean."""
-    strays: int
-    """Reports of no true bean."""
-    seconds: np.ndarray
-    """(n,) error of the foreseen time."""
-    places: np.ndarray
-    """(n,) error of the foreseen place, pixels."""
-    exits: tuple[Exit, ...]
 
 
 def frames_of(belt: DrawnBelt, *, dropped: float = 0.0) -> Iterable[Frame]:
@@ -44,25 +25,3 @@ def followed(belt: DrawnBelt, settings: TrackSettings | None = None, *, dropped:
     tracker = Tracker(settings)
     beans = [bean for frame in frames_of(belt, dropped=dropped) for bean in tracker.add(spot(frame))]
     return beans + tracker.finish()
-
-
-def compare(belt: DrawnBelt, reports: Iterable[Bean] | Iterable[Result]) -> Found:
-    """Give each report to the true bean whose exit is the nearest."""
-    truth = np.array([bean.leaves() for bean in belt.beans])  # (n, 3) seconds, x, y
-    times, strays, errors, exits = np.zeros(len(truth), int), 0, [], []
-    for report in reports:
-        leaves = report.leaves
-        if leaves is None:
-            strays += 1
-            continue
-        along = (truth[:, 0] - leaves.seconds) * belt.camera.velocity
-        away = np.hypot(along, truth[:, 2] - leaves.y)
-        nearest = int(away.argmin())
-        if away[nearest] > NEAR:
-            strays += 1
-            continue
-        times[nearest] += 1
-        errors.append((leaves.seconds - truth[nearest, 0], leaves.y - truth[nearest, 2]))
-        exits.append(leaves)
-    seconds, places = np.array(errors).reshape(-1, 2).T
-    return Found(times, strays, seconds, places, tuple(exits))

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from belt_judges import DarknessJudge
-from belts import compare, frames_of
+from belts import frames_of
 
 from cafepick.data.demo import DrawnTray
 from cafepick.data.drawing.belt import BeltCamera, DrawnBelt, draw_belt
@@ -24,6 +24,7 @@ from cafepick.watch.latency import Latency, Summary
 from cafepick.watch.records import Result
 from cafepick.watch.run import Reports, Watch, watch_belt
 from cafepick.watch.sources import Feed, FeedOptions, open_feed
+from cafepick.watch.truth import compare
 
 WATCH = [sys.executable, "-m", "cafepick.cli.app", "watch"]
 RATE = ("--false-reject", "0.05")

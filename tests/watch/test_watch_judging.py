@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from belt_judges import DARK, DarknessJudge
-from belts import compare, followed
+from belts import followed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +24,7 @@ from cafepick.watch.judge import JudgeSettings, Judging, judge_beans
 from cafepick.watch.records import Bean, Frame, Result, View
 from cafepick.watch.run import Watch, check_promise
 from cafepick.watch.spot import spot
+from cafepick.watch.truth import compare
 from cafepick.watch.views import best_views, combine, keep_best
 
 CAMERA = BeltCamera(width=400, height=240)

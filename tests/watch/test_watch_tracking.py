@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from belts import compare, followed, frames_of
+from belts import followed, frames_of
 
 from cafepick.data.drawing.belt import BeltCamera, draw_belt
 from cafepick.watch.records import Bean, Frame
 from cafepick.watch.spot import spot
 from cafepick.watch.tracker import Tracker, TrackSettings
+from cafepick.watch.truth import compare
 
 DEFECTS = ("black", "broken", "insect", "sour", "immature", "mould")
 SMALL = BeltCamera(width=400, height=240)

@@ -186,8 +186,8 @@ def test_subjects_of_another_training_do_not_calibrate(run: Run, taught: Path, t
     model = tmp_path / "copy.cafepick"
     model.write_bytes(taught.read_bytes())
     (tmp_path / "copy.run").mkdir()
-    crops = load_file(taught.with_suffix(".run") / "held_back.safetensors")["crops"]
-    save_file({"crops": crops[::-1].copy()}, tmp_path / "copy.run" / "held_back.safetensors")
+    kept = load_file(taught.with_suffix(".run") / "held_back.safetensors")
+    save_file({name: array[::-1].copy() for name, array in kept.items()}, tmp_path / "copy.run" / "held_back.safetensors")
     ran = run("calibrate", "--model", model)
     assert (ran.status, "belongs to another training" in ran.err) == (1, True)
     assert weights(model) == weights(taught)

@@ -17,6 +17,7 @@ from cafepick.beans.background import to_lab
 from cafepick.beans.borders import paper_goes_on, paper_share, trace_border
 from cafepick.beans.lines import find_lines, quadrangles, whiteness
 from cafepick.beans.paper import PAPERS, WORST, certainty_of, homography, judge_papers, transformed
+from cafepick.beans.seams import is_of_one_piece
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,9 +106,12 @@ def find_sheet(photo: NDArray[np.uint8], paper: Literal["auto", "a4", "letter"] 
         if border is not None:  # once more from nearer: a first side may have been out of reach
             border = trace_border(full, border.corners, reach=REACH * factor)
         sheet = None if border is None else _sheet_of(border, photo.shape, paper, plain * border.support)
-        if sheet is not None:
+        if border is None or sheet is None:
+            continue
+        place = (border.corners + 0.5) / scale - 0.5
+        if is_of_one_piece(white, place):
             found.append(sheet)
-            seen.append((border.corners + 0.5) / scale - 0.5)  # type: ignore[union-attr]
+            seen.append(place)
     return _largest(found, seen, white)
 
 

@@ -14,7 +14,7 @@ from cli_commands import Run
 
 from cafepick.data.demo import DemoData
 from cafepick.images import read_photo, write_image
-from cafepick.jobs.inspect import COLUMNS, picture_names
+from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, picture_names
 
 RATE = ("--false-reject", "0.05")
 
@@ -33,7 +33,7 @@ def test_scores_pictures_and_summary(run: Run, taught: Path, test_photos: Path, 
     ran = run("detect", test_photos, "--model", taught, "--out", tmp_path, *RATE, "--panels", "all")
     assert ran.status == 0, ran.err
     rows = rows_of(tmp_path)
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == (*COLUMNS, *PART_COLUMNS)
     assert len(rows) == pytest.approx(50, abs=6)
     assert {row["image"] for row in rows} == {"tray_000.jpg", "tray_001.jpg"}
     judged = [row for row in rows if row["verdict"] in ("OK", "NG")]

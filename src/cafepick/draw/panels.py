@@ -41,16 +41,10 @@ def panel(evidence: Evidence, truth: NDArray[np.bool_] | None = None) -> NDArray
     Returns:
         (H, W, 3) RGB; each picture is the crop enlarged by a whole factor to at least ``TILE``.
     """
-    crop = _tile(evidence.crop.image)
-    tiles = {
-        "input": crop,
-        "reconstruction": _tile(evidence.reconstruction),
-        "anomaly map": _heat(evidence.anomaly_map),
-        "segmentation": _painted(crop, evidence.segmentation, ink.RED),
-    }
+    tiles = pictures(evidence)
     if truth is not None:
-        tiles["ground truth"] = _painted(crop, truth, ink.GREEN)
-    side = crop.shape[0]
+        tiles["ground truth"] = _painted(tiles["input"], truth, ink.GREEN)
+    side = tiles["input"].shape[0]
     height = CAPTION + side + SCALE + GAP
     sheet = np.full((height, GAP + len(tiles) * (side + GAP), 3), 255, np.uint8)
     for column, (caption, tile) in enumerate(tiles.items()):
@@ -60,6 +54,17 @@ def panel(evidence: Evidence, truth: NDArray[np.bool_] | None = None) -> NDArray
         if caption == "anomaly map":
             _draw_scale(sheet, x, CAPTION + side, side)
     return sheet
+
+
+def pictures(evidence: Evidence) -> dict[str, NDArray[np.uint8]]:
+    """Return the pictures of a panel by name, each (side, side, 3) RGB, for pages that have captions of their own."""
+    crop = _tile(evidence.crop.image)
+    return {
+        "input": crop,
+        "reconstruction": _tile(evidence.reconstruction),
+        "anomaly map": _heat(evidence.anomaly_map),
+        "segmentation": _painted(crop, evidence.segmentation, ink.RED),
+    }
 
 
 def sample_grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

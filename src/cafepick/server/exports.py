@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from cafepick.data.labels import COLUMNS as LABEL_COLUMNS
 from cafepick.data.sources import GOOD
-from cafepick.draw import overlay, panel
+from cafepick.draw import overlay, panel, pictures
 from cafepick.jobs.inspect import COLUMNS
 from cafepick.server import evidence
 from cafepick.server.checks import OF_CHECK, Checks, Filter, corrected_out
@@ -30,6 +30,7 @@ from cafepick.server.store.tables import Check, Photo
 from cafepick.server.vault import SUFFIX, Vault
 
 Scope = Literal["reviewed", "corrected"]
+Part = Literal["input", "reconstruction", "anomaly_map", "segmentation"]
 
 BAD: Final = "bad"
 HISTORY: Final = ("check", "created", "lot", "model", "note", "correction")
@@ -45,8 +46,8 @@ class Exports:
     def __init__(self, store: Store, vault: Vault, photos: Photos, checks: Checks) -> None:
         self._store, self._vault, self._photos, self._checks = store, vault, photos, checks
 
-    def panel(self, check: str, bean: int) -> bytes:
-        """Return the PNG of what the verdict on a bean rests on.
+    def panel(self, check: str, bean: int, part: Part | None = None) -> bytes:
+        """Return the PNG of what the verdict on a bean rests on, or one picture of it without words.
 
         Raises:
             ApiError: there is no such check, bean or picture, or no verdict yet.
@@ -57,7 +58,7 @@ class Exports:
             raise ApiError(
                 404, "no_such_bean", f"there is no picture of bean {bean}: it is cut by the frame, or not there"
             )
-        return _png(panel(shown))
+        return _png(panel(shown) if part is None else pictures(shown)[part.replace("_", " ")])
 
     def overlay(self, check: str, rate: float | None) -> bytes:
         """Return the PNG of the photo with its verdicts, at the recorded or another rate.

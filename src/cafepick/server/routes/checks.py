@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 
 from cafepick.server.checks import Filter
 from cafepick.server.clock import text_of
+from cafepick.server.exports import Part
 from cafepick.server.problems import ApiError
 from cafepick.server.routes.answers import CSV, FILE_BODY, NO_STORE, PICTURE, png, received
 from cafepick.server.schemas import (
@@ -153,9 +154,9 @@ def take_back(check: KeyPath, bean: BeanPath, here: Here) -> CheckOut:
 
 
 @router.get("/checks/{check}/beans/{bean}/panel", response_class=Response, responses=PICTURE)
-async def get_panel(check: KeyPath, bean: BeanPath, here: Here) -> Response:
-    """Show what the verdict on a bean rests on."""
-    return png(await here.bench.run(here.exports.panel, check, bean), forever=True)
+async def get_panel(check: KeyPath, bean: BeanPath, here: Here, part: Part | None = None) -> Response:
+    """Show what the verdict on a bean rests on, or one picture of it."""
+    return png(await here.bench.run(here.exports.panel, check, bean, part), forever=True)
 
 
 @router.get("/checks/{check}/overlay", response_class=Response, responses=PICTURE)

@@ -68,7 +68,7 @@ class Served:
                 raise
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while True:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, f"no answer: {self.log.read_text()}"
@@ -116,7 +116,7 @@ def code_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, error["code"]
 
 
-def wait_until(happened: Any, *, seconds: float = 60) -> Any:
+def wait_until(happened: Any, *, seconds: float = 150) -> Any:
     """Ask until the answer is true, and return it."""
     deadline = time.monotonic() + seconds
     while not (answer := happened()):

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from serve_process import TINY, Client, Served, checked, code_of, uploaded, wait_until
 
 from cafepick.artefact import load_artefact
+from cafepick.jobs.teach import teach
 from cafepick.server.lock import is_held
+from cafepick.server.schemas import Stage
+from cafepick.server.teaching import STAGES
 
 OVER = ("done", "failed", "cancelled")
+
+pytestmark = pytest.mark.timeout(900)  # trainings are niced, and other tests keep the cores busy
 
 
 def wish(client: Client, trays: list[Path], **more: Any) -> dict[str, Any]:
@@ -27,7 +34,7 @@ def wish(client: Client, trays: list[Path], **more: Any) -> dict[str, Any]:
 
 def events_of(client: Client, training: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the events of a training until the server closes the stream."""
-    with client.stream("GET", f"/trainings/{training}/events", timeout=90) as answer:
+    with client.stream("GET", f"/trainings/{training}/events", timeout=200) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         kind = ""
         for line in answer.iter_lines():
@@ -35,6 +42,17 @@ def events_of(client: Client, training: str) -> Iterator[tuple[str, dict[str, An
                 kind = line.removeprefix("event: ")
             elif line.startswith("data: "):
                 yield kind, json.loads(line.removeprefix("data: "))
+
+
+def test_every_stage_of_teaching_has_a_word_in_the_api() -> None:
+    """A stage that the server does not know would end the training's process."""
+    jobs = Path(inspect.getfile(teach)).parent
+    source = "".join((jobs / f"{name}.py").read_text(encoding="utf-8") for name in ("teach", "restore", "gather"))
+    stages = set(re.findall(r'(?:progress\(|stage=)"([a-z ]+)"', source))
+    stages |= set(re.findall(r'"(finding beans|cutting crops)"', source))
+    assert len(stages) >= 7
+    assert stages == set(STAGES)
+    assert set(STAGES.values()) <= set(get_args(Stage))
 
 
 def weights(path: Path) -> dict[str, bytes]:
@@ -60,7 +78,7 @@ def test_progress_comes_as_events_and_ends_with_a_model(
     assert [kind for kind, _ in events][-1] == "end"
     assert {kind for kind, _ in events[:-1]} == {"progress"}
     stages = [event["stage"] for _, event in events]
-    order = ["waiting", "starting", "finding", "cutting", "training", "calibrating", "saving", "over"]
+    order = get_args(Stage)
     assert [order.index(stage) for stage in stages] == sorted(order.index(stage) for stage in stages)
     last = events[-1][1]
     assert last["state"] == "done", last["error"]
@@ -116,6 +134,7 @@ def test_a_stopped_server_pauses_its_training_and_cancelling_ends_it(
     server = serve()
     with server.client() as client:
         events = events_of(client, training)
+        next(event for _, event in events if event["stage"] in ("starting", "finding"))  # before: what the stop left
         running = next(event for _, event in events if event["stage"] == "training")
         assert running["step"] > reached
         for one in (second, training):

@@ -11,7 +11,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from cafepick.server.marks import Mark, Said
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-Stage = Literal["waiting", "starting", "finding", "cutting", "training", "calibrating", "saving", "over"]
+Stage = Literal[
+    "waiting",
+    "starting",
+    "finding",
+    "cutting",
+    "training",
+    "encoding",
+    "appearance",
+    "joining",
+    "calibrating",
+    "saving",
+    "over",
+]
 
 
 def _plain(text: str) -> str:

@@ -34,9 +34,14 @@ STAGES: Final = {
     "finding beans": "finding",
     "cutting crops": "cutting",
     "training": "training",
+    "training the encoder": "encoding",
+    "learning the appearance": "appearance",
+    "joining the parts": "joining",
     "calibrating": "calibrating",
 }
 """Stage of ``jobs.teach`` -> word of the API."""
+RESUMABLE: Final = frozenset({"training", "encoding"})
+"""Stages that stop by themselves, after a checkpoint."""
 
 
 class _StoppedError(Exception):
@@ -56,7 +61,7 @@ class Told:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Take a report of ``jobs.teach``."""
-        moment, stage = time.monotonic(), STAGES.get(stage, stage)
+        moment, stage = time.monotonic(), STAGES[stage]
         if stage != self.stage:
             self.stage, self.began, self.first, self.written = stage, moment, done, 0.0
         if moment - self.written < SECONDS_BETWEEN and done < total:
@@ -65,7 +70,7 @@ class Told:
         seconds = moment - self.began
         rate = (done - self.first) / seconds if done > self.first and seconds > 0 else None
         self.write(stage, done, total, rate, (total - done) / rate if rate else None)
-        if stage != "training" and self.stopping():
+        if stage not in RESUMABLE and self.stopping():
             raise _StoppedError
 
     def write(self, stage: str, step: int, steps: int, rate: float | None = None, left: float | None = None) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SubjectKind = Literal["beans", "whole"]
 ScaleKind = Literal["fixed", "relative"]
+SheetKind = Literal["none", "a4", "letter"]
 Method = Literal["fast", "refine", "exact"]
 """How the good image behind a subject is found: one pass, a few search steps more, or a whole search."""
 
@@ -58,9 +59,14 @@ class CropConfig:
     channels: int = 3
     """1 (grey) or 3 (RGB)."""
     scale: ScaleKind = "fixed"
-    """``fixed``: one camera at one distance, absolute size is a signal. ``relative``: the median bean is the unit."""
+    """``fixed``: one camera at one distance, or a sheet in view; absolute size is a signal. ``relative``: the median
+    bean is the unit."""
     zoom: float = 1.0
-    """``fixed``: crop pixels per photo pixel. ``relative``: crop pixels of the side of a square of median bean area."""
+    """``fixed``: crop pixels per photo pixel, or per millimetre of ``sheet``. ``relative``: crop pixels of the side of
+    a square of median bean area."""
+    sheet: SheetKind = "none"
+    """``beans`` only. The paper that the beans lie on: only what lies on it is looked at, flat and in millimetres, and
+    every photo must show it whole. ``none``: the photo itself is looked at, in its pixels."""
     centre: int | None = None
     """``whole`` only: side in pixels of the central square that is kept before resizing; None keeps all."""
 
@@ -71,6 +77,8 @@ class CropConfig:
         _check(self.zoom > 0, f"zoom must be above 0, got {self.zoom}")
         _check(self.centre is None or self.centre > 0, f"the centre crop must be above 0 pixels, got {self.centre}")
         _check(self.centre is None or self.subject == "whole", "a centre crop goes with --subject whole only")
+        _check(self.sheet in get_args(SheetKind), f"sheet must be none, a4 or letter, got {self.sheet!r}")
+        _check(self.sheet == "none" or self.subject == "beans", "a sheet of paper goes with --subject beans only")
 
 
 @dataclass(frozen=True, kw_only=True)

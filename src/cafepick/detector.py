@@ -14,6 +14,7 @@ from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import box_of, crop_beans, crop_whole
 from cafepick.beans.describe import NAMES, describe_all
 from cafepick.beans.find import scene_of
+from cafepick.beans.view import frame_of
 from cafepick.config import ComparisonConfig, CropConfig, Method, ModelConfig, SearchConfig, from_dict
 from cafepick.errors import ArtefactError, CalibrationError, ConfigError
 from cafepick.images import check_photo
@@ -222,7 +223,7 @@ class Detector:
 
         Raises:
             CalibrationError: the model has no calibration, or too little for ``false_reject``.
-            PhotoError: the array is no such photo.
+            PhotoError: the array is no such photo, or shows no whole sheet where the model measures on one.
         """
         return self.judge([self.prepare(photo, contours=contours)], false_reject=false_reject)[0]
 
@@ -230,15 +231,19 @@ class Detector:
         """Find and cut the subjects of one photo (H, W, 3).
 
         Raises:
-            PhotoError: the array is no such photo.
+            PhotoError: the array is no such photo, or shows no whole sheet where the model measures on one.
         """
         check_photo(photo)
         height, width = photo.shape[:2]
         if self.crop.subject == "whole":
             return Prepared((height, width), (None,), (crop_whole(photo, self.crop),))
-        scene = scene_of(photo, contours)
-        crops = tuple(crop_beans(photo, scene, self.crop))
-        return Prepared((height, width), scene.outlines, crops, conditions_of(scene))
+        frame = frame_of(photo, self.crop)
+        pixels = frame.look(photo)  # the photo itself, or the sheet in it
+        scene = scene_of(pixels, frame.into(contours))
+        crops = crop_beans(pixels, scene, frame.cutting(self.crop))
+        outlines = frame.outlines_back(scene.outlines)
+        seen = conditions_of(replace(scene, outlines=outlines))
+        return Prepared((height, width), outlines, frame.crops_back(crops, outlines), seen)
 
     def judge(self, photos: Sequence[Prepared], *, false_reject: float | None = None) -> list[list[Verdict]]:
         """Judge the subjects of many photos together, which is quicker; the verdicts are those of ``inspect``.
@@ -311,7 +316,8 @@ class Detector:
         known = self.facts.get("calibration", {}).get("conditions")
         if known is None or photo.conditions is None:
             return []
-        return Range.from_json(known).oddities(photo.conditions, size_counts=self.crop.scale == "fixed")
+        in_pixels = self.crop.scale == "fixed" and self.crop.sheet == "none"
+        return Range.from_json(known).oddities(photo.conditions, size_counts=in_pixels)
 
     def calibrated(
         self, scored: Scored, record: dict[str, Any], *, others: Mapping[Method, Scored] | None = None

@@ -1,6 +1,7 @@
 """What of a photo is looked at: all of it, or the sheet of paper in it, laid flat and measured in millimetres.
 
-photo --frame_of--> frame --look--> flat pixels --find, crop--> outlines and crops --back--> places in the photo
+photo --frame_of--> frame --look--> flat pixels --find, crop--> outlines, crops --outlines_back, crops_back--> places
+                                                                                                         in the photo
 """
 
 from __future__ import annotations
@@ -48,17 +49,26 @@ class Frame:
         from_photo = np.asarray(np.linalg.inv(self._to_photo()), np.float64)
         return [transformed(contour, from_photo).astype(np.float32) for contour in contours]
 
-    def back(
-        self, outlines: Sequence[Outline], crops: Sequence[Crop | None]
-    ) -> tuple[tuple[Outline, ...], tuple[Crop | None, ...]]:
-        """Return outlines and crops of what ``look`` gives with their places in the photo."""
+    def outlines_back(self, outlines: Sequence[Outline]) -> tuple[Outline, ...]:
+        """Return outlines in what ``look`` gives as they lie in the photo."""
         if self.sheet is None:
-            return tuple(outlines), tuple(crops)
+            return tuple(outlines)
         to_photo = self._to_photo()
-        there = tuple(replace(one, contour=transformed(one.contour, to_photo).astype(np.float32)) for one in outlines)
-        return there, tuple(
+        return tuple(replace(one, contour=transformed(one.contour, to_photo).astype(np.float32)) for one in outlines)
+
+    def crops_back(self, crops: Sequence[Crop | None], outlines: Sequence[Outline]) -> tuple[Crop | None, ...]:
+        """Return crops of what ``look`` gives with their places in the photo.
+
+        Args:
+            crops: one for each outline.
+            outlines: as ``outlines_back`` gives them.
+        """
+        if self.sheet is None:
+            return tuple(crops)
+        to_photo = self._to_photo()
+        return tuple(
             None if crop is None else _crop_in_photo(crop, outline, to_photo)
-            for crop, outline in zip(crops, there, strict=True)
+            for crop, outline in zip(crops, outlines, strict=True)
         )
 
     def cutting(self, config: CropConfig) -> CropConfig:
@@ -88,8 +98,8 @@ def frame_of(photo: NDArray[np.uint8], config: CropConfig) -> Frame:
     sheet = find_sheet(photo, config.sheet)
     if sheet is None:
         raise PhotoError(
-            f"no whole {NAMES[config.sheet]} sheet was found in the photo, and sizes in millimetres need one: take it "
-            f"with all four edges in view, on a table that is darker than the paper, and do not crop it"
+            f"no whole {NAMES[config.sheet]} sheet was found in the photo, and this model measures on one: take the "
+            f"photo with all four edges of the sheet in view, on a table darker than the paper, and do not crop it"
         )
     return Frame(sheet)
 

@@ -28,6 +28,15 @@ class Scale(str, Enum):
     relative = "relative"
 
 
+class Sheet(str, Enum):
+    """What the beans lie on."""
+
+    auto = "auto"
+    a4 = "a4"
+    letter = "letter"
+    none = "none"
+
+
 Photos = Annotated[
     str, typer.Argument(help="Photos of good subjects: a file, a folder, a quoted glob, a COCO file or 'mnist'.")
 ]
@@ -47,7 +56,15 @@ Centre = Annotated[int | None, typer.Option(help="Keep this central square of ea
 Unit = Annotated[
     Scale | None,
     typer.Option(
-        help="fixed: one camera, size counts; relative: the median bean is the unit. (default: relative for trays)"
+        help="fixed: one camera or a sheet in view, size counts; relative: the median bean is the unit. "
+        "(default: relative for trays without a sheet)"
+    ),
+]
+Paper = Annotated[
+    Sheet,
+    typer.Option(
+        help="Paper that the beans lie on, whole in every photo: gives perspective and millimetres, so that size means "
+        "the same in every photo. auto: if most photos show it."
     ),
 ]
 RecipeName = Annotated[str, typer.Option(help="standard, quick or anogan (the paper's method, untouched).")]
@@ -74,6 +91,7 @@ def train(
     channels: Channels = None,
     crop: Centre = None,
     scale: Unit = None,
+    sheet: Paper = Sheet.auto,
     recipe: RecipeName = "standard",
     config: Config = None,
     set_: options.Set = None,
@@ -121,6 +139,7 @@ def train(
         recipe=settings,
         recipe_name=recipe,
         scale=scale.value if scale else None,
+        sheet=None if sheet is Sheet.auto else sheet.value,
         epochs=epochs,
         hold_back=hold_back,
         seed=seed,
@@ -157,6 +176,10 @@ def summary(taught: Taught, lesson: Lesson) -> str:
         f"each is {'a bean' if cut.subject == 'beans' else 'a whole photo'}, seen at {cut.size} x {cut.size} pixels",
         f"{taught.held_back} others, in other photos, were kept aside and set the threshold",
     ]
+    if taught.note:
+        lines.append(taught.note)
+    if cut.sheet != "none":
+        lines.append("sizes are in millimetres: photos to check must show a whole sheet of the same kind too")
     if taught.held_back < least:
         lines.append(
             f"a false-reject rate of {FALSE_REJECT:.0%} needs {least} of these, so detect will reject more good ones: "

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from cafepick.beans.conditions import Range, conditions_of
+from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import crop_beans, crop_whole, fit_zoom
 from cafepick.beans.describe import describe_all
 from cafepick.beans.find import scene_of
+from cafepick.beans.view import Frame, frame_of
 from cafepick.errors import PhotoError, SourceError
 from cafepick.jobs.seen import print_of
+from cafepick.jobs.sheets import Choice, choose_sheet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cafepick.config import CropConfig, ScaleKind
+    from cafepick.config import CropConfig, ScaleKind, SheetKind
     from cafepick.data.sources import Source
     from cafepick.types import Item, Scene
 
@@ -59,13 +62,15 @@ class Subjects:
     config: CropConfig
     """How they were cut, zoom included."""
     failures: tuple[Failure, ...]
-    """Photos that could not be read."""
+    """Photos that could not be read, or that show no whole sheet where ``config.sheet`` asks for one."""
     empty: tuple[str, ...]
     """Photos in which no whole bean was found."""
     cut: int
     """Beans left out because the frame cuts them."""
     conditions: Range | None
     """What surfaces and bean sizes the photos show; None for ``whole``."""
+    note: str = ""
+    """What a user should know about the sheets of paper in the photos, where ``gather`` looked for some."""
 
 
 class _Cutting(NamedTuple):
@@ -78,26 +83,47 @@ class _Cutting(NamedTuple):
     print: str
 
 
-def gather(source: Source, config: CropConfig, *, scale: ScaleKind | None = None, progress: Progress) -> Subjects:
+class _Look(NamedTuple):
+    """What was found in one photo."""
+
+    frame: Frame
+    """Of the photo, what was looked at."""
+    scene: Scene
+    """In its pixels."""
+
+
+def gather(
+    source: Source,
+    config: CropConfig,
+    *,
+    scale: ScaleKind | None = None,
+    sheet: SheetKind | None = None,
+    progress: Progress,
+) -> Subjects:
     """Find and cut every subject of ``source``, fitting the zoom of ``config`` to the beans found.
 
     Args:
         source: where the photos come from.
         config: how to cut.
-        scale: None takes ``relative`` for photos of trays, which have a median bean, and ``fixed`` for others.
+        scale: None takes ``fixed`` for beans on a sheet, ``relative`` for other photos of trays, which have a median
+            bean, and ``fixed`` for the rest.
+        sheet: None looks whether most photos show a whole A4 or Letter sheet; if so, those without one are left out.
         progress: called after each photo.
 
     Raises:
         SourceError: no photo could be read, or nothing was found in any of them.
     """
-    scenes, unread = _find(source, config, progress)
-    if config.subject == "beans":
-        contours = [whole_contours(scene) for scene in scenes.values() if scene is not None]
-        if not any(contours):
-            raise _nothing_found(source, unread)
-        natural: ScaleKind = "relative" if np.median([len(c) for c in contours]) >= TRAY else "fixed"
-        config = fit_zoom(contours, replace(config, scale=scale or natural))
-    return _cut(source, scenes, config, unread, progress)
+    if config.subject == "whole":
+        return gather_as(source, config, progress=progress)
+    choice = choose_sheet(source, partial(progress, "looking for sheets")) if sheet is None else Choice(sheet)
+    config = replace(config, sheet=choice.sheet)
+    looks, unread = _find(source, config, progress)
+    contours = [look.frame.measured(whole_contours(look.scene)) for look in looks.values() if look is not None]
+    if not any(contours):
+        raise _nothing_found(source, unread)
+    tray = config.sheet == "none" and np.median([len(c) for c in contours]) >= TRAY
+    config = fit_zoom(contours, replace(config, scale=scale or ("relative" if tray else "fixed")))
+    return replace(_cut(source, looks, config, unread, progress), note=choice.note)
 
 
 def gather_as(source: Source, config: CropConfig, *, progress: Progress) -> Subjects:
@@ -106,8 +132,8 @@ def gather_as(source: Source, config: CropConfig, *, progress: Progress) -> Subj
     Raises:
         SourceError: no photo could be read, or nothing was found in any of them.
     """
-    scenes, unread = _find(source, config, progress)
-    return _cut(source, scenes, config, unread, progress)
+    looks, unread = _find(source, config, progress)
+    return _cut(source, looks, config, unread, progress)
 
 
 def whole_contours(scene: Scene) -> list[NDArray[np.float32]]:
@@ -115,24 +141,33 @@ def whole_contours(scene: Scene) -> list[NDArray[np.float32]]:
     return [outline.contour for outline in scene.outlines if not outline.cut]
 
 
-def _find(source: Source, config: CropConfig, progress: Progress) -> tuple[dict[Item, Scene | None], list[Failure]]:
-    """Find the beans of each readable photo; a photo that is itself the subject has no scene."""
+def _find(source: Source, config: CropConfig, progress: Progress) -> tuple[dict[Item, _Look | None], list[Failure]]:
+    """Find the beans of each usable photo; a photo that is itself the subject is not looked at."""
+
+    def find(item: Item) -> _Look:
+        photo = source.read(item)
+        frame = frame_of(photo, config)
+        return _Look(frame, scene_of(frame.look(photo), frame.into(item.outlines)))
+
     if config.subject == "whole":
         return dict.fromkeys(source.items), []
-    return _each(source.items, lambda item: scene_of(source.read(item), item.outlines), "finding beans", progress)
+    return _each(source.items, find, "finding beans", progress)
 
 
 def _cut(
-    source: Source, scenes: dict[Item, Scene | None], config: CropConfig, unread: list[Failure], progress: Progress
+    source: Source, looks: dict[Item, _Look | None], config: CropConfig, unread: list[Failure], progress: Progress
 ) -> Subjects:
     def cut(item: Item) -> _Cutting:
-        photo, scene = source.read(item), scenes[item]
-        found = [crop_whole(photo, config)] if scene is None else crop_beans(photo, scene, config)
+        photo, look = source.read(item), looks[item]
+        if look is None:
+            found = [crop_whole(photo, config)]
+        else:
+            found = crop_beans(look.frame.look(photo), look.scene, look.frame.cutting(config))
         whole = [crop for crop in found if crop is not None]
-        descriptors = np.empty((len(whole), 0)) if scene is None else describe_all(whole)
+        descriptors = np.empty((len(whole), 0)) if look is None else describe_all(whole)
         return _Cutting([crop.image for crop in whole], descriptors, len(found) - len(whole), print_of(photo))
 
-    cuttings, failed = _each(scenes, cut, "cutting crops", progress)
+    cuttings, failed = _each(looks, cut, "cutting crops", progress)
     full = [item for item, cutting in cuttings.items() if cutting.images]
     if not full:
         raise _nothing_found(source, unread + failed)
@@ -146,8 +181,12 @@ def _cut(
         failures=tuple(unread + failed),
         empty=tuple(item.name for item, cutting in cuttings.items() if not cutting.images),
         cut=sum(cutting.cut for cutting in cuttings.values()),
-        conditions=Range.of([conditions_of(scene) for scene in scenes.values() if scene is not None]),
+        conditions=Range.of([_conditions(look) for look in looks.values() if look is not None]),
     )
+
+
+def _conditions(look: _Look) -> Conditions:
+    return conditions_of(replace(look.scene, outlines=look.frame.outlines_back(look.scene.outlines)))
 
 
 def _each(
@@ -181,6 +220,6 @@ def _each(
 def _nothing_found(source: Source, failures: list[Failure]) -> SourceError:
     first = f" (first: {failures[0].reason})" if failures else ""
     return SourceError(
-        f"no subject in {source.root}: {len(source.items)} photos, {len(failures)} of them unreadable{first}; "
+        f"no subject in {source.root}: {len(source.items)} photos, {len(failures)} of them unusable{first}; "
         f"photograph beans on plain paper, or give --subject whole if the photo itself is the subject"
     )

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from cafepick.config import CropConfig, FusionConfig, Method, Recipe, ScaleKind, SubjectKind
+from cafepick.config import CropConfig, FusionConfig, Method, Recipe, ScaleKind, SheetKind, SubjectKind
 from cafepick.detector import Detector
 from cafepick.errors import CalibrationError, ConfigError
 from cafepick.files import make_folder, replacing
@@ -69,6 +69,8 @@ class Lesson:
     recipe_name: str
     scale: ScaleKind | None = None
     """None: by what the photos show, see ``gather``."""
+    sheet: SheetKind | None = None
+    """Paper that the beans lie on and are measured on; None: by what the photos show, see ``gather``."""
     epochs: int | None = None
     """Length of training in passes over the data, in place of the recipe's steps."""
     hold_back: float = 0.15
@@ -85,6 +87,8 @@ class Lesson:
             raise ConfigError(f"--hold-back must lie between 0 and 1, both excluded, got {self.hold_back}")
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(f"--epochs must be above 0, got {self.epochs}")
+        if self.sheet not in (None, "none") and self.crop.subject != "beans":
+            raise ConfigError(f"--sheet {self.sheet} goes with --subject beans only: whole photos are not measured")
         model, crop = self.recipe.model, self.crop
         if (model.size, model.channels) != (crop.size, crop.channels):
             raise ConfigError(
@@ -111,6 +115,8 @@ class Taught:
     empty: tuple[str, ...]
     failures: tuple[Failure, ...]
     crop: CropConfig
+    note: str = ""
+    """What a user should know about the sheets of paper in the photos."""
 
 
 def crop_config(
@@ -146,7 +152,7 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     began = time.monotonic()
     fabric = open_fabric(lesson.device)  # what cannot work is refused before the beans are looked for
     make_folder(lesson.run)
-    subjects = gather(lesson.source, lesson.crop, scale=lesson.scale, progress=progress)
+    subjects = gather(lesson.source, lesson.crop, scale=lesson.scale, sheet=lesson.sheet, progress=progress)
     share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
     held = hold_back(subjects.groups, share=share, seed=lesson.seed)
     recipe = _with_length(lesson, count=int(np.sum(~held)))
@@ -164,6 +170,7 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         empty=subjects.empty,
         failures=subjects.failures,
         crop=subjects.config,
+        note=subjects.note,
     )
     if networks is not None:
         kept = Sample(subjects.crops[held], subjects.descriptors[held])

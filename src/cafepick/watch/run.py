@@ -53,11 +53,16 @@ def check_promise(detector: Detector, watch: Watch) -> None:
     """Refuse what the model cannot do, before any work.
 
     Raises:
-        ConfigError: the model judges whole photos, of which a belt has none.
+        ConfigError: the model judges whole photos, or measures on a sheet of paper; a belt has neither.
         CalibrationError: it cannot promise the false-reject rate.
     """
     if detector.crop.subject != "beans":
         raise ConfigError("watch follows beans on a belt, and this model judges whole photos: train one for beans")
+    if detector.crop.sheet != "none":
+        raise ConfigError(
+            "watch follows beans on a belt, and this model measures them on a sheet of paper, which no belt shows: "
+            "train one with  --sheet none  on photos of the belt"
+        )
     strictness = watch.tracking.views if watch.judging.agreement == "any" else 1
     detector.threshold(watch.judging.false_reject / strictness)
 

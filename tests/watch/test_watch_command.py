@@ -75,20 +75,21 @@ def test_ctrl_c_ends_a_folder_with_a_summary(drawn_trays: list[DrawnTray], tiny_
     folder.mkdir()
     write_image(folder / "one.png", drawn_trays[0].photo)
     command = [*WATCH, str(folder), "--model", str(tiny_model), "-o", "-", "--summary", str(summary), *RATE]
-    watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    killer = threading.Timer(100, watching.kill)
-    killer.start()
-    assert watching.stdout is not None
-    first = json.loads(watching.stdout.readline())
-    write_image(folder / "two.png", drawn_trays[1].photo)
-    rows = [first]
-    while rows[-1]["image"] != "two.png":
-        rows.append(json.loads(watching.stdout.readline()))
-    watching.send_signal(signal.SIGINT)
-    out, err = watching.communicate(timeout=60)
-    killer.cancel()
-    rows += rows_of(out)
-    assert watching.returncode == 130, err
+    with (
+        (tmp_path / "stderr").open("w") as err,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True, env=ENVIRONMENT) as watching,
+    ):
+        killer = threading.Timer(100, watching.kill)
+        killer.start()
+        assert watching.stdout is not None
+        rows = [json.loads(watching.stdout.readline())]
+        write_image(folder / "two.png", drawn_trays[1].photo)
+        while rows[-1]["image"] != "two.png":
+            rows.append(json.loads(watching.stdout.readline()))
+        watching.send_signal(signal.SIGINT)
+        rows += rows_of(watching.stdout.read())  # communicate() would pass over what readline() has buffered
+        killer.cancel()
+    assert watching.returncode == 130, (tmp_path / "stderr").read_text()
     assert {row["image"] for row in rows} == {"one.png", "two.png"}
     assert len(rows) == json.loads(summary.read_text())["beans"] == pytest.approx(80, abs=3)
     assert all(row["exit"] is None and row["frame"] == (row["image"] == "two.png") for row in rows)

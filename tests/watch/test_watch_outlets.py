@@ -3,42 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from outlet_parts import free_port, result, wait_for
 
 from cafepick.errors import ConfigError, OutputError
-from cafepick.types import Box, Judgement
-from cafepick.watch.mqtt import Address, Mqtt
 from cafepick.watch.outlets import Background, JsonLines
-from cafepick.watch.records import Exit, Result
 from cafepick.watch.webhook import Webhook
-
-
-def result(bean: int) -> Result:
-    leaves = Exit(seconds=1.25, seconds_sd=0.0002, x=639.5, y=120.0, place_sd=0.4)
-    return Result(
-        bean=bean,
-        judgement=Judgement.NG,
-        p_value=0.004,
-        score=12.5,
-        view_p_values=(0.001, 0.004),
-        box=Box(10, 20, 30, 40),
-        frame=7,
-        sightings=9,
-        seconds=1.2,
-        velocity=(4000.0, -1.5),
-        leaves=leaves,
-        latency=0.0123,
-    )
 
 
 class Inbox(BaseHTTPRequestHandler):
@@ -73,19 +50,6 @@ def inbox() -> Iterator[tuple[type[Inbox], str]]:
     yield Inbox, f"http://127.0.0.1:{server.server_address[1]}/beans"
     server.shutdown()
     server.server_close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    limit = time.monotonic() + seconds
-    while not condition() and time.monotonic() < limit:
-        time.sleep(0.01)
-    return condition()
 
 
 def test_lines_are_there_at_once_and_a_file_is_continued(tmp_path: Path) -> None:
@@ -182,72 +146,3 @@ def test_the_end_does_not_wait_for_ever() -> None:
 def test_what_is_no_web_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="begins with http"):
         Webhook(url)
-
-
-def test_addresses_of_brokers_are_read() -> None:
-    assert Address.parse("mqtt://host") == Address("host", 1883, "cafepick/beans", False, None, None)
-    full = Address.parse("mqtts://me:p%40ss@host:99/line/1")
-    assert full == Address("host", 99, "line/1", True, "me", "p@ss")
-    for url in ("host", "http://host/x", "mqtt://", "mqtt://host/line/#", "mqtt://host:port/x"):
-        with pytest.raises(ConfigError, match="--mqtt takes an address like mqtt"):
-            Address.parse(url)
-
-
-@pytest.fixture
-def mosquitto() -> str:
-    """Where the broker's program is; the test is skipped where it is not installed."""
-    pytest.importorskip("paho.mqtt.client")
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        pytest.skip("the broker mosquitto is not installed")
-    return program
-
-
-def test_a_broker_gets_every_bean_even_if_it_comes_late_and_goes_away(mosquitto: str, tmp_path: Path) -> None:
-    import paho.mqtt.client as paho
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    port = free_port()
-    (tmp_path / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-
-    def start() -> subprocess.Popen[bytes]:
-        command = [mosquitto, "-c", str(tmp_path / "mosquitto.conf")]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    got: list[int] = []
-    subscribed = threading.Event()
-    reader = paho.Client(CallbackAPIVersion.VERSION2)
-    reader.on_connect = lambda client, *_: client.subscribe("line/1", qos=1)
-    reader.on_subscribe = lambda *_: subscribed.set()
-    reader.on_message = lambda _client, _data, message: got.append(json.loads(message.payload)["bean"])
-    sender = Background(Mqtt(f"mqtt://127.0.0.1:{port}/line/1"), pauses=(0.3,) * 40)
-    broker = None
-    try:
-        sender.put(result(1))  # nobody is there yet
-        time.sleep(0.2)
-        assert sender.delivered == 0
-        # what waits at the sender is delivered once there is a broker; this reader may come too late for bean 1
-        broker = start()
-        assert wait_for(lambda: sender.delivered == 1)
-        reader.reconnect_delay_set(1, 1)
-        reader.connect("127.0.0.1", port)
-        reader.loop_start()
-        assert subscribed.wait(10)
-        for bean in range(2, 40):
-            sender.put(result(bean))
-        assert wait_for(lambda: set(got) >= set(range(2, 40)))
-        subscribed.clear()
-        broker.terminate()
-        broker.wait(10)
-        broker = start()
-        assert subscribed.wait(10)
-        sender.put(result(40))
-        assert wait_for(lambda: 40 in got, 15)
-    finally:
-        sender.close(patience=5)
-        reader.disconnect()
-        reader.loop_stop()
-        if broker is not None:
-            broker.terminate()
-            broker.wait(10)
-    assert sender.counts() == {"delivered": 40, "failed": 0, "discarded": 0, "waiting": 0}

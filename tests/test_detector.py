@@ -156,6 +156,44 @@ def test_a_header_of_another_kind_is_refused(
         Detector.load(path)
 
 
+@pytest.mark.parametrize("claims", [{"width": 1_000}, {"width": 10**9}, {"latent": 10**15}, {"width": 10**30}])
+def test_networks_that_a_header_only_claims_take_no_memory(
+    tiny_model: Path, tmp_path: Path, claims: dict[str, int]
+) -> None:
+    resource = pytest.importorskip("resource", reason="only Unix tells the memory used")
+    artefact = load_artefact(tiny_model)
+    path = tmp_path / "claims.cafepick"
+    save_artefact(path, artefact.header | {"model": artefact.header["model"] | claims}, artefact.tensors)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ArtefactError, match="weights do not fit the model that the header describes"):
+        Detector.load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB; the first needs gigabytes
+
+
+def test_weights_that_are_missing_left_over_or_of_another_shape_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    artefact = load_artefact(tiny_model)
+    name = next(name for name in artefact.tensors if name.startswith("generator.") and name.endswith("weight"))
+    for tensors in (
+        {key: value for key, value in artefact.tensors.items() if key != name},
+        artefact.tensors | {"generator.more": np.zeros(3, np.float32)},
+        artefact.tensors | {name: np.zeros(3, np.float32)},
+    ):
+        save_artefact(tmp_path / "other.cafepick", artefact.header, tensors)
+        with pytest.raises(ArtefactError, match=r"weights do not fit .*(Missing|Unexpected|size mismatch)"):
+            Detector.load(tmp_path / "other.cafepick")
+
+
+def test_weights_of_another_precision_are_used_as_the_networks_own(tiny_model: Path, tmp_path: Path) -> None:
+    artefact = load_artefact(tiny_model)
+    wide = {
+        name: tensor.astype(np.float64) if name.startswith("generator.") and tensor.dtype == np.float32 else tensor
+        for name, tensor in artefact.tensors.items()
+    }
+    save_artefact(tmp_path / "wide.cafepick", artefact.header, wide)
+    ours, theirs = Detector.load(tiny_model).networks, Detector.load(tmp_path / "wide.cafepick").networks
+    np.testing.assert_array_equal(ours.draw(2), theirs.draw(2))
+
+
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"there is no model .*beans\.cafepick"):
         Detector.load(tmp_path / "beans.cafepick")

@@ -13,8 +13,11 @@ import pytest
 from cli_commands import Run
 
 from cafepick.data.demo import DemoData
+from cafepick.data.sources import open_source
+from cafepick.detector import Detector
 from cafepick.images import read_photo, write_image
-from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, picture_names
+from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, Inspection, _identity, picture_names
+from cafepick.jobs.journal import Journal
 
 RATE = ("--false-reject", "0.05")
 
@@ -110,6 +113,57 @@ def test_a_killed_run_is_taken_up_where_it_was(run: Run, taught: Path, test_phot
     assert (killed / "overlays" / "tray_000.png").stat().st_mtime_ns == first, "the first photo was judged again"
     assert (killed / "scores.csv").read_bytes() == (whole / "scores.csv").read_bytes()
     assert not journal.exists()
+
+
+@pytest.fixture
+def half_done(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> Path:
+    """A folder in which a run over both photos was stopped after the first."""
+    out = tmp_path / "half"
+    command = ("detect", test_photos, "--model", taught, "--out", out, *RATE)
+    assert run(*command, "--limit", "1", "--panels", "all").status == 0
+    rows = [list(row.values()) for row in rows_of(out)]
+    detector = Detector.load(taught)
+    job = Inspection(source=open_source(test_photos), detector=detector, out=out, false_reject=0.05, panels="all")
+    with Journal.start(out / "scores.partial.jsonl", _identity(job)) as journal:
+        journal.add("tray_000.jpg", rows)
+    (out / "scores.csv").unlink()
+    return out
+
+
+def test_photos_left_out_by_another_pattern_do_not_count(
+    run: Run, taught: Path, test_photos: Path, half_done: Path, tmp_path: Path
+) -> None:
+    command = ("detect", test_photos, "--model", taught, *RATE, "--panels", "all", "--pattern", "*_001.jpg", "--out")
+    assert run(*command, half_done, "--resume").status == 0
+    assert run(*command, tmp_path / "new").status == 0
+    assert (half_done / "scores.csv").read_bytes() == (tmp_path / "new" / "scores.csv").read_bytes()
+    counts = [json.loads((out / "summary.json").read_text())["verdicts"] for out in (half_done, tmp_path / "new")]
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [(("--outlines",), "outlines"), (("--panels", "ng"), "panels"), (("--false-reject", "0.1"), "false_reject")],
+)
+def test_a_run_with_other_settings_is_not_taken_up(
+    run: Run, taught: Path, photos: DemoData, half_done: Path, *, words: tuple[str, ...], changed: str
+) -> None:
+    words = (*words, str(photos.annotations)) if words == ("--outlines",) else words
+    command = ("detect", photos.folder / "test" / "mixed", "--model", taught, "--out", half_done, "--resume")
+    ran = run(*command, *RATE, "--panels", "all", *words)
+    assert ran.status == 1
+    assert f"cannot take up the run in {half_done}: {changed} was" in ran.err
+
+
+def test_a_method_that_the_model_does_not_know_is_refused(
+    run: Run, tiny_model: Path, test_photos: Path, tmp_path: Path
+) -> None:
+    command = ("--model", tiny_model, "--out", tmp_path / "out", *RATE, "--method", "fast")
+    for name in ("detect", "evaluate"):
+        ran = run(name, test_photos, *command)
+        assert ran.status == 1
+        assert "knows the method exact only, not fast" in ran.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_another_run_is_not_taken_up(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:

@@ -10,12 +10,6 @@ import typer
 from cafepick.cli import options
 
 
-class Method(str, Enum):
-    """How the closest good subject is found."""
-
-    exact = "exact"
-
-
 class Panels(str, Enum):
     """Which subjects get a picture of their own."""
 
@@ -30,7 +24,7 @@ def detect(
     ],
     model: options.ModelIn,
     out: options.Out,
-    method: Annotated[Method, typer.Option(help="exact: search the closest good subject (AnoGAN).")] = Method.exact,
+    method: options.How = options.Method.auto,
     false_reject: options.FalseReject = None,
     panels: Annotated[Panels, typer.Option(help="Which subjects get a picture of their own.")] = Panels.ng,
     resume: options.TakeUp = False,

@@ -46,6 +46,7 @@ def evaluate(
     out: options.Out,
     good: Good = None,
     labels: LabelFile = None,
+    method: options.How = options.Method.auto,
     false_reject: options.FalseReject = None,
     outlines: options.Outlines = None,
     use_outlines: UseOutlines = False,
@@ -71,7 +72,7 @@ def evaluate(
         source, purpose="detect", pattern=pattern, normal=options.digits(normal), data_dir=data_dir, outlines=outlines
     )
     curves = model.with_suffix(".run") / "curves.png"
-    detector = Detector.load(model, device=device)
+    detector = Detector.load(model, method=method.value, device=device)
     job = Evaluation(
         source=_spread(photos, limit),
         detector=detector,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from cafepick.data.sources import Source
     from cafepick.jobs.gather import Failure
 
+
+class Method(str, Enum):
+    """How the closest good subject is found."""
+
+    auto = "auto"
+    fast = "fast"
+    refine = "refine"
+    exact = "exact"
+
+
 ModelIn = Annotated[Path, typer.Option("--model", "-m", help="A *.cafepick file.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")]
 FalseReject = Annotated[
@@ -23,6 +34,14 @@ FalseReject = Annotated[
     typer.Option(
         help="Share of good subjects that may be rejected by mistake, e.g. 0.02. "
         "(default: 0.01, or the lowest that the calibration can promise)"
+    ),
+]
+How = Annotated[
+    Method,
+    typer.Option(
+        "--method",
+        help="How the closest good subject is found. fast: one pass of the encoder; refine: a few search steps more; "
+        "exact: a whole search (AnoGAN); auto: the quickest that the model knows.",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

@@ -15,7 +15,7 @@ from cafepick.detector import FALSE_REJECT, Detector
 from cafepick.errors import PhotoError, SourceError
 from cafepick.files import write_csv, write_json
 from cafepick.jobs.gather import Failure, Progress
-from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, batches
+from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, batches, judging
 from cafepick.jobs.notebook import Notebook
 from cafepick.jobs.notes import Notes
 from cafepick.jobs.pixels import side_for
@@ -100,7 +100,7 @@ def evaluate_source(job: Evaluation, *, progress: Progress, stopping: Callable[[
         SourceError: there are no labels, they fit nothing, or no labelled subject could be judged.
         CalibrationError: the model cannot promise the false-reject rate asked for, or a score is not finite.
         ConfigError: the class called good is not there, there are no outlines to use, or the run to take up was made
-            with another model, rate, source or truth.
+            with another model, method, rate, source or truth.
         OutputError: the results cannot be written.
     """
     job.detector.threshold(job.false_reject)  # an impossible promise is refused before any work
@@ -138,9 +138,7 @@ def _write_results(job: Evaluation, notes: Notes, failures: Sequence[Failure], r
 def _identity(job: Evaluation) -> dict[str, Any]:
     """What two runs must have in common for the second to go on with the first."""
     return {
-        "model": job.detector.checksum,
-        "false_reject": job.false_reject,
-        "source": str(job.source.root),
+        **judging(job.detector, job.source, job.false_reject),
         "photos": len(job.source.items),
         "good": list(job.labelling.good),
         "use_outlines": job.labelling.use_outlines,
@@ -191,6 +189,7 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         "command": list(job.command),
         "source": str(job.source.root),
         "model": job.detector.checksum,
+        "method": job.detector.method,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "training": {key: value for key, value in facts.get("training", {}).items() if key != LEARNT_FROM},
         **{key: facts.get(key, {}) for key in ("calibration", "versions")},

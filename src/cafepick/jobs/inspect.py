@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import time
@@ -115,7 +116,7 @@ def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[]
     Raises:
         SourceError: not one photo could be read.
         CalibrationError: the model cannot promise the false-reject rate asked for.
-        ConfigError: the run to take up was made with another model, rate or source.
+        ConfigError: the run to take up was made with another model, method, rate, source or other outlines.
         OutputError: the results cannot be written.
     """
     job.detector.threshold(job.false_reject)  # an impossible promise is refused before any work
@@ -125,6 +126,7 @@ def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[]
     pictures = picture_names([item.name for item in job.source.items])
     open_journal = Journal.resume if job.resume else Journal.start
     with open_journal(job.out / "scores.partial.jsonl", _identity(job)) as journal:
+        journal.keep_only({item.name for item in job.source.items})
         remaining = [item for item in job.source.items if item.name not in journal.rows]
         for batch in batches(job.source, job.detector, remaining, failures):
             verdicts = job.detector.judge([photo.prepared for photo in batch], false_reject=job.false_reject)
@@ -164,7 +166,27 @@ def _inside(name: str) -> PurePosixPath:
 
 
 def _identity(job: Inspection) -> dict[str, Any]:
-    return {"model": job.detector.checksum, "false_reject": job.false_reject, "source": str(job.source.root)}
+    """What two runs must have in common for the second to go on with the first."""
+    outlines = hashlib.sha256()
+    for item in job.source.items:
+        if item.outlines is not None:
+            outlines.update(repr((item.name, [outline.tolist() for outline in item.outlines])).encode())
+    return {
+        **judging(job.detector, job.source, job.false_reject),
+        "panels": job.panels,
+        "outlines": outlines.hexdigest()[:16],
+    }
+
+
+def judging(detector: Detector, source: Source, false_reject: float) -> dict[str, Any]:
+    """Return what the verdicts of a run rest on, as plain JSON values."""
+    return {
+        "model": detector.checksum,
+        "method": detector.method,
+        "precision": detector.precision,
+        "false_reject": false_reject,
+        "source": str(source.root),
+    }
 
 
 def batches(
@@ -183,11 +205,11 @@ def batches(
     for item in items:
         try:
             pixels = source.read(item)
+            prepared = detector.prepare(pixels, contours=item.outlines if annotated else None)
         except PhotoError as error:
             failures.append(Failure(item.name, str(error)))
             continue
-        contours = item.outlines if annotated else None
-        batch.append(Photo(item, pixels, detector.prepare(pixels, contours=contours)))
+        batch.append(Photo(item, pixels, prepared))
         subjects = sum(len(photo.prepared.crops) for photo in batch)
         if subjects >= SUBJECTS_AT_ONCE or sum(photo.pixels.nbytes for photo in batch) >= BYTES_AT_ONCE:
             yield batch
@@ -277,6 +299,7 @@ def _write_results(job: Inspection, journal: Journal, result: Inspected, seconds
             "cafepick": __version__,
             "source": str(job.source.root),
             "model": job.detector.checksum,
+            "method": job.detector.method,
             "photos": result.photos,
             "verdicts": result.counts,
             "unreadable": [{"image": failure.name, "reason": failure.reason} for failure in result.failures],

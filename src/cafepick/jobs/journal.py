@@ -16,7 +16,7 @@ from cafepick.errors import ConfigError, OutputError
 from cafepick.files import make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -86,6 +86,12 @@ class Journal:
             self.more[image] = more
             record["more"] = more
         self._append(record)
+
+    def keep_only(self, images: Collection[str]) -> None:
+        """Forget the photos that are not among ``images``; the file still has them."""
+        for photos in (self.rows, self.notes, self.more):
+            for image in photos.keys() - set(images):
+                del photos[image]
 
     def remove(self) -> None:
         """Delete the journal, once its rows are in ``scores.csv``."""

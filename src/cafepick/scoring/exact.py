@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from cafepick.errors import ArtefactError, ConfigError
 from cafepick.images import to_float, to_uint8
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from cafepick.config import ComparisonConfig, Method, ModelConfig, SearchConfig
     from cafepick.models.comparison import ComparisonHead
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from cafepick.scoring.fast import OnePass
     from cafepick.scoring.frozen import Precision
     from cafepick.scoring.search import SearchResult
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,16 +73,15 @@ class Networks:
             ConfigError: there is no such device here.
         """
         place = pick_device(device)
-        generator, discriminator = build_generator(config), build_discriminator(config)
-        _fill(generator, tensors, "generator.")
-        _fill(discriminator, tensors, "discriminator.")
+        generator = _filled(lambda: build_generator(config), tensors, "generator.")
+        discriminator = _filled(lambda: build_discriminator(config), tensors, "discriminator.")
         networks = cls(config, generator.to(place).eval(), discriminator.to(place).eval(), place)
         if comparison is None:
             return networks
-        encoder, decoder = build_encoder(config), build_generator(config)
-        head = build_comparison(config, width=comparison.width)
-        for network, name in ((encoder, "encoder."), (decoder, "decoder."), (head, "comparison.")):
-            _fill(network, tensors, name)
+        width = comparison.width
+        encoder = _filled(lambda: build_encoder(config), tensors, "encoder.")
+        decoder = _filled(lambda: build_generator(config), tensors, "decoder.")
+        head = _filled(lambda: build_comparison(config, width=width), tensors, "comparison.")
         return networks.with_quick_methods(encoder.to(place), decoder.to(place), head.to(place), comparison)
 
     @classmethod
@@ -97,6 +100,11 @@ class Networks:
     def methods(self) -> tuple[Method, ...]:
         """The methods that the model knows, quickest first."""
         return ("exact",) if self.restoring is None else ("fast", "refine", "exact")
+
+    def to_header(self) -> dict[str, Any]:
+        """Return the shapes of the networks as plain values."""
+        shapes = {"model": asdict(self.config)}
+        return shapes if self.comparison is None else {**shapes, "comparison": asdict(self.comparison)}
 
     def to_tensors(self) -> dict[str, NDArray[np.generic]]:
         """Return all weights as named arrays."""
@@ -168,16 +176,38 @@ def pick_device(name: str) -> torch.device:
     return torch.device(place.kind) if place.index is None else torch.device(place.kind, place.index)
 
 
-def _fill(network: nn.Module, tensors: Mapping[str, NDArray[np.generic]], prefix: str) -> None:
-    state = {
-        name.removeprefix(prefix): torch.from_numpy(np.array(array))
-        for name, array in tensors.items()
-        if name.startswith(prefix)
-    }
+class _Undrawn(TorchFunctionMode):
+    """Leaves first weights undrawn where stored ones follow; without memory, drawing is slow too."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        drawing = func in (torch.Tensor.normal_, torch.Tensor.uniform_)  # some of torch.nn.init come through as these
+        if drawing or getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
+def _filled(build: Callable[[], Network], tensors: Mapping[str, NDArray[np.generic]], prefix: str) -> Network:
+    """Build a network around stored weights.
+
+    It is first built without memory, so that a header that claims a huge network is refused and not believed.
+    """
+    stored = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
     try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise ArtefactError(f"the weights do not fit the model that the header describes: {error}") from error
+        with torch.device("meta"), _Undrawn():
+            network = build()
+        wanted = network.state_dict()
+        state = {
+            name: torch.from_numpy(np.array(array)).to(wanted[name].dtype if name in wanted else None)
+            for name, array in stored.items()
+        }
+        network.load_state_dict(state, assign=True)
+    except (RuntimeError, OverflowError, TypeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ArtefactError(f"the weights do not fit the model that the header describes: {reason}") from error
+    return network
 
 
 def _scored(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
@@ -16,7 +17,7 @@ from cafepick.beans.describe import NAMES, describe_all
 from cafepick.beans.find import scene_of
 from cafepick.beans.view import frame_of
 from cafepick.config import ComparisonConfig, CropConfig, Method, ModelConfig, SearchConfig, from_dict
-from cafepick.errors import ArtefactError, CalibrationError, ConfigError
+from cafepick.errors import ArtefactError, CalibrationError, ConfigError, MissingExtraError
 from cafepick.images import check_photo
 from cafepick.scoring.appearance import Appearance
 from cafepick.scoring.fusion import APPEARANCE, Fusion
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from cafepick.scoring.calibrate import Calibration
     from cafepick.scoring.exact import Networks
+    from cafepick.scoring.exported import ExportedNetworks
     from cafepick.scoring.frozen import Precision
 
 METHODS: Final = ("auto", *get_args(Method))
@@ -40,6 +42,9 @@ METHODS: Final = ("auto", *get_args(Method))
 
 FALSE_REJECT: Final = 0.01
 """Share of good subjects that a user accepts to lose, unless told otherwise."""
+
+FACTS: Final = ("training", "calibration", "export", "versions")
+"""Sections of an artefact's header that say where a model comes from."""
 
 PIXEL_QUANTILE: Final = 0.99
 """Share of a good subject's pixels that the segmentation leaves unpainted."""
@@ -67,7 +72,7 @@ class Detector:
 
     def __init__(
         self,
-        networks: Networks,
+        networks: Networks | ExportedNetworks,
         *,
         crop: CropConfig,
         search: SearchConfig,
@@ -122,26 +127,20 @@ class Detector:
         Raises:
             ArtefactError: the file is missing, foreign, damaged, changed or too new.
             ConfigError: there is no such method or device here.
-            MissingExtraError: the model needs torch, which is not installed.
+            MissingExtraError: the model needs torch, or the runtime of its graph, which is not installed.
         """
-        from cafepick.scoring.exact import Networks  # noqa: PLC0415 - torch is slow to import, and optional
-
         if method not in METHODS:
             raise ConfigError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
         artefact = load_artefact(path)
         header, tensors = artefact.header, artefact.tensors
         try:
-            model = from_dict(ModelConfig, header["model"])
             crop = from_dict(CropConfig, header["crop"])
             search = from_dict(SearchConfig, header["search"])
-            comparison = from_dict(ComparisonConfig, header["comparison"]) if "comparison" in header else None
             yardsticks = _yardsticks(header, tensors)
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
-            raise ArtefactError(
-                f"{path} has a header that this cafepick cannot use ({error}): upgrade cafepick, or train anew"
-            ) from error
+            raise _unusable(path, error) from error
         appearance = below(tensors, "appearance.")
-        networks = Networks.from_tensors(model, tensors, comparison=comparison, device=device)
+        networks = _networks(path, header, tensors, device=device)
         chosen = networks.methods[0] if method == "auto" else _known(networks, method)
         mine = yardsticks.pop(chosen, Yardstick())
         return cls(
@@ -155,7 +154,7 @@ class Detector:
             part_calibrations=mine.part_calibrations,
             pixel_threshold=mine.pixel_threshold,
             others=yardsticks,
-            facts={key: header[key] for key in ("training", "calibration", "versions") if key in header},
+            facts={key: header[key] for key in FACTS if key in header},
             checksum=artefact.checksum,
             precision=precision,
         )
@@ -172,14 +171,12 @@ class Detector:
         header = {
             **self.facts,
             "crop": asdict(self.crop),
-            "model": asdict(self.networks.config),
+            **self.networks.to_header(),
             "search": asdict(self.search),
             "calibration": {**self.facts.get("calibration", {}), **exact.to_header()},
             "methods": {name: known.to_header() for name, known in yardsticks.items()},
-            "versions": _versions(),
+            "versions": versions_of("cafepick", "numpy", "opencv-python-headless", "safetensors", "torch"),
         }
-        if self.networks.comparison is not None:
-            header["comparison"] = asdict(self.networks.comparison)
         tensors = {
             **self.networks.to_tensors(),
             **above("appearance.", self.appearance.to_tensors() if self.appearance else {}),
@@ -354,11 +351,14 @@ class Detector:
         known = {name: yardstick.without_calibration() for name, yardstick in self.yardsticks().items()}
         return self._with(known.pop(self.method), others=known, search=search)
 
+    def with_networks(self, networks: ExportedNetworks, yardstick: Yardstick) -> Detector:
+        """Return the detector with its method computed by a graph; what it knew of other methods is left out."""
+        return self._with(yardstick, networks=networks, others={}, facts=dict(self.facts))
+
     def _with(self, yardstick: Yardstick, **changes: Any) -> Detector:
         """Return the detector with another yardstick, and other changes; it is no longer that of a file."""
-        names = ("crop", "search", "method", "appearance", "others", "facts", "precision")
+        names = ("networks", "crop", "search", "method", "appearance", "others", "facts", "precision")
         return Detector(
-            self.networks,
             fusion=yardstick.fusion,
             calibration=yardstick.calibration,
             part_calibrations=yardstick.part_calibrations,
@@ -430,14 +430,41 @@ def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verd
     ]
 
 
-def _known(networks: Networks, method: str) -> Method:
+def _networks(
+    path: str | Path, header: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], *, device: str
+) -> Networks | ExportedNetworks:
+    """Open what an artefact holds: a graph of the whole model, or the networks, which need torch."""
+    try:
+        model = from_dict(ModelConfig, header["model"])
+        comparison = from_dict(ComparisonConfig, header["comparison"]) if "comparison" in header else None
+        graph = dict(header["graph"]) if "graph" in header else None
+    except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
+        raise _unusable(path, error) from error
+    if graph is not None:
+        from cafepick.scoring.exported import ExportedNetworks  # noqa: PLC0415 - its runtime is optional
+
+        return ExportedNetworks.from_tensors(model, graph, tensors, device=device)
+    try:
+        from cafepick.scoring.exact import Networks  # noqa: PLC0415 - torch is slow to import, and optional
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "torch", "train") from error
+    return Networks.from_tensors(model, tensors, comparison=comparison, device=device)
+
+
+def _unusable(path: str | Path, error: Exception) -> ArtefactError:
+    return ArtefactError(
+        f"{path} has a header that this cafepick cannot use ({error}): upgrade cafepick, or train anew"
+    )
+
+
+def _known(networks: Networks | ExportedNetworks, method: str) -> Method:
     """Return the method if the model knows it."""
     for known in networks.methods:
         if known == method:
             return known
     raise ConfigError(
-        f"this model knows the method {' and '.join(networks.methods)} only, not {method}: train it with the recipe "
-        f"standard or quick"
+        f"this model knows the method {' and '.join(networks.methods)} only, not {method}: "
+        + ("use the trained model" if "fast" in networks.methods else "train it with the recipe standard or quick")
     )
 
 
@@ -453,7 +480,10 @@ def _yardsticks(header: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> 
     return known
 
 
-def _versions() -> dict[str, str]:
-    """Versions of what made the artefact."""
-    packages = ("cafepick", "numpy", "opencv-python-headless", "safetensors", "torch")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+def versions_of(*packages: str) -> dict[str, str]:
+    """Return the versions of Python and of those packages that are installed."""
+    found = {"python": platform.python_version()}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

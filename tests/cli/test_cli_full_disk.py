@@ -15,8 +15,8 @@ from cli_commands import TINY, Run
 
 from cafepick.data.demo import DemoData
 from cafepick.errors import OutputError
+from cafepick.jobs.calibrate import Sample, keep_aside
 from cafepick.jobs.journal import Journal
-from cafepick.jobs.teach import Sample, _keep_aside
 
 Limit = Callable[[int], AbstractContextManager[None]]
 
@@ -94,5 +94,5 @@ def test_a_journal_that_was_begun_can_be_taken_up(files_of_at_most: Limit, tmp_p
 
 def test_the_subjects_kept_aside(files_of_at_most: Limit, tmp_path: Path) -> None:
     with files_of_at_most(2_000), pytest.raises(OutputError, match=r"cannot write .*held_back.safetensors"):
-        _keep_aside(tmp_path, Sample(np.zeros((4, 64, 64, 3), np.uint8), np.zeros((4, 50))))
+        keep_aside(tmp_path, Sample(np.zeros((4, 64, 64, 3), np.uint8), np.zeros((4, 50))))
     assert list(tmp_path.iterdir()) == []

@@ -29,7 +29,8 @@ def calibrate(
     from cafepick.config import Recipe, merge_settings
     from cafepick.detector import Detector
     from cafepick.errors import ConfigError
-    from cafepick.jobs import teach
+    from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, kept_aside
+    from cafepick.jobs.calibrate import calibrate as calibrated
     from cafepick.jobs.gather import gather_as
     from cafepick.jobs.seen import refuse_learnt
 
@@ -45,13 +46,13 @@ def calibrate(
     failures, conditions = (), None
     with stoppable(then=lambda: f"{model} is as it was") as (report, _):
         if source is None:
-            good, where = teach.kept_aside(model.with_suffix(".run"), detector), teach.KEPT_ASIDE
+            good, where = kept_aside(model.with_suffix(".run"), detector), KEPT_ASIDE
         else:
             photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
             subjects = gather_as(photos, detector.crop, progress=report)
             refuse_learnt(detector.facts, subjects, str(photos.root))
-            good, where = teach.Sample(subjects.crops, subjects.descriptors), str(photos.root)
+            good, where = Sample(subjects.crops, subjects.descriptors), str(photos.root)
             failures, conditions = subjects.failures, subjects.conditions
-        teach.calibrate(detector, good, where=where, conditions=conditions, progress=report).save(model)
+        calibrated(detector, good, where=where, conditions=conditions, progress=report).save(model)
     typer.echo(f"{model}: threshold set by {len(good.images)} good subjects ({where})")
     raise typer.Exit(told_failures(failures))

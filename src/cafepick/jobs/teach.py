@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
 from cafepick.config import CropConfig, FusionConfig, Method, Recipe, ScaleKind, SheetKind, SubjectKind
 from cafepick.detector import Detector
-from cafepick.errors import CalibrationError, ConfigError
-from cafepick.files import make_folder, replacing
+from cafepick.errors import ConfigError
+from cafepick.files import make_folder
+from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, calibrate, digest_of, keep_aside, now, score_each
 from cafepick.jobs.gather import Failure, Progress, gather
 from cafepick.jobs.restore import forget_restorer, train_restorer
 from cafepick.jobs.runlog import RunLog
@@ -38,9 +35,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from numpy.typing import NDArray
 
-    from cafepick.beans.conditions import Range
     from cafepick.data.sources import Source
-    from cafepick.types import Scored
 
 MOST_HELD_BACK: Final = 1000
 """More good subjects hardly make a threshold sharper: at 1 %, the bound of the realised rate is 1.6 % with 1,000."""
@@ -50,9 +45,6 @@ SAMPLES: Final = 64
 
 MOST_FOR_SCALES: Final = 200
 """Good subjects on whose scores the parts are brought to one scale; each costs as much as judging one."""
-
-KEPT_ASIDE: Final = "kept aside in training"
-HELD_BACK_FILE: Final = "held_back.safetensors"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -181,26 +173,17 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
             search=recipe.search,
             facts={
                 "training": {
-                    **_facts(lesson, recipe, taught, time.monotonic() - began, _digest(kept.images)),
+                    **_facts(lesson, recipe, taught, time.monotonic() - began, digest_of(kept.images)),
                     LEARNT_FROM: learnt,
                 }
             },
         )
         learnt_from = Sample(subjects.crops[~held], subjects.descriptors[~held])
         detector = fuse(detector, learnt_from, recipe.fusion, seed=lesson.seed, progress=progress)
-        _keep_aside(lesson.run, kept)
+        keep_aside(lesson.run, kept)
         ready = calibrate(detector, kept, where=KEPT_ASIDE, conditions=subjects.conditions, progress=progress)
         ready.save(lesson.model)
     return taught
-
-
-class Sample(NamedTuple):
-    """Subjects as a detector scores them."""
-
-    images: NDArray[np.uint8]
-    """(n, size, size, c) crops."""
-    descriptors: NDArray[np.float64]
-    """(n, d), d is 0 for ``whole``."""
 
 
 def fuse(detector: Detector, good: Sample, weights: FusionConfig, *, seed: int, progress: Progress) -> Detector:
@@ -222,69 +205,6 @@ def fuse(detector: Detector, good: Sample, weights: FusionConfig, *, seed: int, 
         method: Fusion.fit({**seen.parts, APPEARANCE: unusual}, asdict(weights)) for method, seen in scored.items()
     }
     return detector.with_parts(appearance, fusions)
-
-
-def score_each(
-    detector: Detector,
-    images: NDArray[np.uint8],
-    descriptors: NDArray[np.float64] | None,
-    *,
-    stage: str,
-    progress: Progress,
-) -> dict[Method, Scored]:
-    """Return what each method that the model knows says of crops (n, size, size, c)."""
-    methods = detector.networks.methods
-    total = len(methods) * len(images)
-    scored: dict[Method, Scored] = {}
-    for method in methods:
-        before = len(scored) * len(images)
-        scored[method] = detector.using(method).score(
-            images, descriptors, progress=lambda done, _, before=before: progress(stage, before + done, total)
-        )
-    return scored
-
-
-def calibrate(
-    detector: Detector, good: Sample, *, where: str, conditions: Range | None, progress: Progress
-) -> Detector:
-    """Return ``detector`` with its threshold set by good subjects that it was not trained on.
-
-    Args:
-        detector: calibrated before or not.
-        good: subjects cut as the detector's ``crop`` says.
-        where: what they are, for the record in the artefact.
-        conditions: what their photos show besides; None keeps what was known before.
-        progress: called while they are scored.
-
-    Raises:
-        CalibrationError: no subject was given, or a score is not finite.
-    """
-    scored = score_each(detector, *good, stage="calibrating", progress=progress)
-    before = detector.facts.get("calibration", {}).get("conditions")
-    shown = asdict(conditions) if conditions is not None else before
-    record = {"source": where, "subjects": len(good.images), "conditions": shown, "date": _now()}
-    return detector.calibrated(scored.pop(detector.method), record, others=scored)
-
-
-def kept_aside(run: Path, detector: Detector) -> Sample:
-    """Return the good subjects that the training of ``detector`` in ``run`` kept aside.
-
-    Raises:
-        CalibrationError: the run folder is not there, holds none, or holds those of another training.
-    """
-    path = run / HELD_BACK_FILE
-    try:
-        tensors = load_file(path)
-        kept = Sample(tensors["crops"], tensors["descriptors"])
-    except (OSError, SafetensorError, KeyError) as error:
-        raise CalibrationError(
-            f"there are no good subjects kept aside in {path}: name a folder of good photos that were not trained on"
-        ) from error
-    if _digest(kept.images) != detector.facts.get("training", {}).get("held_back_sha256"):
-        raise CalibrationError(
-            f"{path} belongs to another training than this model: name a folder of good photos that were not trained on"
-        )
-    return kept
 
 
 def _train_all(
@@ -370,20 +290,5 @@ def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, seconds: float, held_
         "encoder": asdict(recipe.encoder),
         "seed": lesson.seed,
         "seconds": round(seconds, 1),
-        "date": _now(),
+        "date": now(),
     }
-
-
-def _digest(crops: NDArray[np.uint8]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(crops).data).hexdigest()
-
-
-def _keep_aside(run: Path, kept: Sample) -> None:
-    with replacing(run / HELD_BACK_FILE) as temporary:
-        temporary.write_bytes(
-            save({"crops": np.ascontiguousarray(kept.images), "descriptors": np.ascontiguousarray(kept.descriptors)})
-        )
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

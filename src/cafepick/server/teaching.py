@@ -31,6 +31,7 @@ SECONDS_BETWEEN: Final = 0.5
 NICENESS: Final = 5
 """Checks at the sorting table go before training."""
 STAGES: Final = {
+    "looking for sheets": "finding",
     "finding beans": "finding",
     "cutting crops": "cutting",
     "training": "training",
@@ -61,7 +62,7 @@ class Told:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Take a report of ``jobs.teach``."""
-        moment, stage = time.monotonic(), STAGES[stage]
+        moment, stage = time.monotonic(), STAGES.get(stage, self.stage)
         if stage != self.stage:
             self.stage, self.began, self.first, self.written = stage, moment, done, 0.0
         if moment - self.written < SECONDS_BETWEEN and done < total:

@@ -11,6 +11,14 @@ from typing import Final
 SOME_PHOTOS_FAILED: Final = 3
 """Exit status of a ``cafepick`` command that did its work, except for photos that could not be read."""
 
+DIGITS: Final = 100
+"""Test digits that are judged where there are no images of one's own; all 10,000 would take hours."""
+
+DESCRIPTION: Final = (
+    "The flags and folders of the TensorFlow script: images in data/DATASET, models in checkpoint, results in "
+    "test_data/test_result. Each cafepick command that does the work is printed and run."
+)
+
 
 def truth(text: str) -> bool:
     """Read a flag's value as TensorFlow's flags did: ``--train``, ``--train=True``, ``--train false``."""
@@ -28,9 +36,9 @@ def size_or_inf(text: str) -> int | None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the seed's flags with the seed's defaults."""
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    flags = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     for name, what in (
-        ("train", "train on data/DATASET"),
+        ("train", "train on data/DATASET, or go on with a training that was begun"),
         ("anomaly_test", "look for anomalies in the images of --test_dir"),
         ("crop", "cut the central --input_height square out of each image"),
         ("visualize", "draw samples of the trained generator into --sample_dir"),
@@ -75,7 +83,8 @@ def commands(flags: argparse.Namespace) -> list[list[str]]:
 
 
 def train_command(flags: argparse.Namespace, model: Path) -> list[str]:
-    """Return ``cafepick train ...``, the paper's method on whole images."""
+    """Return ``cafepick train ...``, the paper's method on whole images; it goes on with a training that was begun."""
+    run = model.with_suffix(".run")
     mnist = flags.dataset == "mnist"
     source = ["mnist", "--data-dir", "data/mnist"] if mnist else [f"data/{flags.dataset}"]
     command = ["train", *source, "--model", str(model), "--subject", "whole", "--recipe", "anogan"]
@@ -83,6 +92,7 @@ def train_command(flags: argparse.Namespace, model: Path) -> list[str]:
     command += [] if mnist else ["--pattern", flags.input_fname_pattern]
     command += ["--crop", str(flags.input_height)] if flags.crop else []
     command += ["--limit", str(flags.train_size)] if flags.train_size else []
+    command += ["--resume", str(run)] if (run / "checkpoint.safetensors").is_file() else []
     for setting, value in (("batch", flags.batch_size), ("learning_rate", flags.learning_rate), ("beta1", flags.beta1)):
         command += ["--set", f"gan.{setting}={value}"]
     return command + search_settings(flags)
@@ -95,11 +105,12 @@ def search_settings(flags: argparse.Namespace) -> list[str]:
 
 
 def detect_command(flags: argparse.Namespace, model: Path) -> list[str]:
-    """Return ``cafepick detect ...``; mnist without images of one's own is judged on its test digits."""
+    """Return ``cafepick detect ...``; mnist without images of one's own is judged on its first test digits."""
     out = flags.test_result_dir or flags.test_dir / "test_result"
     pattern = f"{flags.test_dir}/{flags.input_fname_pattern}"
     own = any(flags.test_dir.glob(flags.input_fname_pattern))
-    source = ["mnist", "--data-dir", "data/mnist"] if flags.dataset == "mnist" and not own else [pattern]
+    digits = ["mnist", "--data-dir", "data/mnist", "--limit", str(DIGITS)]
+    source = digits if flags.dataset == "mnist" and not own else [pattern]
     return ["detect", *source, "--model", str(model), "--out", str(out), "--panels", "all"]
 
 

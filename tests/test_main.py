@@ -59,7 +59,7 @@ SETTINGS = "--set gan.batch=64 --set gan.learning_rate=0.0002 --set gan.beta1=0.
         ),
         (
             "--dataset mnist --anomaly_test",
-            f"detect {MNIST} --model checkpoint/mnist.cafepick --out test_data/test_result --panels all",
+            f"detect {MNIST} --limit 100 --model checkpoint/mnist.cafepick --out test_data/test_result --panels all",
         ),
     ],
 )
@@ -95,6 +95,18 @@ def test_another_search_is_calibrated_before_it_judges(seed_main: ModuleType) ->
         "calibrate --model checkpoint/eyes.cafepick --set search.steps=50 --set search.learning_rate=0.1"
     )
     assert detect == "detect 't/*.jpg' --model checkpoint/eyes.cafepick --out r --panels all"
+
+
+def test_a_training_that_was_begun_goes_on(
+    seed_main: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (command,) = translated(seed_main, "--dataset eyes --train")
+    assert "--resume" not in command
+    (tmp_path / "checkpoint" / "eyes.run").mkdir(parents=True)
+    (tmp_path / "checkpoint" / "eyes.run" / "checkpoint.safetensors").touch()
+    (command,) = translated(seed_main, "--dataset eyes --train")
+    assert "--resume checkpoint/eyes.run" in command
 
 
 @pytest.mark.parametrize(("ends", "status", "count"), [((3, 0), 3, 2), ((1, 0), 1, 1), ((0, 0), 0, 2)])

@@ -47,6 +47,10 @@ def test_train_then_anomaly_test_on_ones_own_images(tmp_path: Path, flags: list[
     assert said.startswith("$ cafepick train data/eyes --model checkpoint/eyes.cafepick")
     assert (tmp_path / "checkpoint" / "eyes.cafepick").is_file()
     assert list((tmp_path / "samples").glob("*.png"))
+    said = seed(tmp_path, "--dataset=eyes", *flags, "--train", *SHORT, "--epoch", "2")
+    assert "--resume checkpoint/eyes.run" in said
+    log = (tmp_path / "checkpoint" / "eyes.run" / "log.csv").read_text().splitlines()
+    assert len(log) == 1 + 4, "the second training did not go on with the first"
     said = seed(tmp_path, "--dataset=eyes", *flags, "--anomaly_test")
     assert said.startswith("$ cafepick detect 'test_data/")
     results = tmp_path / "test_data" / "test_result"

@@ -1,13 +1,17 @@
 """``cafepick download`` and the seed's ``python download.py`` say what they do."""
 
+import hashlib
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import typer
+from cli_commands import ONE_THREAD, Run
 from typer.testing import CliRunner
+from web_server import Page, running_server
 
 from cafepick.cli import download as module
 from cafepick.data import download as data
@@ -87,3 +91,79 @@ def test_the_seed_command_names_the_command_that_it_runs(
     runpy.run_path(str(Path(__file__).parents[2] / "download.py"), run_name="__main__")
     assert ran == [["cafepick", "download", "mnist", "celebA", "lsun"]]
     assert capsys.readouterr().out == "$ cafepick download mnist celebA lsun\n"
+
+
+PAIR = {"images.gz": b"i" * 300_000, "labels.gz": b"l" * 1_000}
+
+
+@pytest.fixture
+def pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``mnist`` is two small files of known checksums, whose public addresses do not answer."""
+    files = tuple(
+        RemoteFile(name=name, urls=("http://127.0.0.1:9/",), size=len(body), sha256=hashlib.sha256(body).hexdigest())
+        for name, body in PAIR.items()
+    )
+    monkeypatch.setitem(data.DATASETS, "mnist", data.Dataset(files=files))
+
+
+@pytest.mark.usefixtures("pair")
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (Page(b"", status=404), "the server answered 404"),
+        (Page(PAIR["images.gz"], cut_after=0), "the connection broke"),
+        (Page(b"x" * 300_000), "what came is not the expected file"),
+        (Page(b"short"), "the server offers 5 bytes, the file has 300000"),
+    ],
+    ids=["not found", "cut off", "another checksum", "another length"],
+)
+def test_what_a_server_does_wrong_is_said_and_the_next_attempt_succeeds(
+    run: Run, tmp_path: Path, page: Page, said: str
+) -> None:
+    with running_server() as server:
+        for name, body in PAIR.items():
+            server.add(name, Page(body))
+        server.add("images.gz", page)
+        command = ("download", "mnist", "--data-dir", tmp_path, "--mirror", f"{server.url}/")
+        ran = run(*command)
+        assert ran.status == 1
+        assert said in ran.err
+        assert "Check the network and run the command again" in ran.err
+        assert not (tmp_path / "mnist" / "images.gz").exists()
+        server.add("images.gz", Page(PAIR["images.gz"]))
+        ran = run(*command)
+    assert (ran.status, ran.out) == (0, f"mnist: done, 2 files in {tmp_path / 'mnist'}\n")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mnist").iterdir()} == PAIR
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_connection_that_breaks_again_and_again_is_taken_up_each_time(run: Run, tmp_path: Path) -> None:
+    with running_server() as server:
+        for name, body in PAIR.items():
+            server.add(name, Page(body, cut_after=200_000))
+        ran = run("download", "mnist", "--data-dir", tmp_path, "--mirror", server.url)
+        ranges = [wanted for path, wanted, _ in server.requests if path == "/images.gz"]
+    assert ran.status == 0, ran.err
+    assert ranges == [None, "bytes=200000-"]
+    assert (tmp_path / "mnist" / "images.gz").read_bytes() == PAIR["images.gz"]
+
+
+def test_a_mirror_is_a_web_address(run: Run, tmp_path: Path) -> None:
+    ran = run("download", "mnist", "--data-dir", tmp_path, "--mirror", "file:///etc")
+    assert (ran.status, "begins with http:// or https://" in ran.err) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.data
+def test_the_seed_command_fetches_the_real_digits(data_dir: Path, tmp_path: Path) -> None:
+    """All but the training images, which lie here packed anew: their checksum must be refused."""
+    names = ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", "train-labels-idx1-ubyte.gz"]
+    with running_server() as server:
+        for name in (*names, "train-images-idx3-ubyte.gz"):
+            server.add(name, Page((data_dir / "mnist" / name).read_bytes()))
+        command = [sys.executable, str(Path(__file__).parents[2] / "download.py"), "mnist", "--mirror", server.url]
+        ran = subprocess.run(command, cwd=tmp_path, env=ONE_THREAD, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stdout.startswith("$ cafepick download mnist --mirror http://127.0.0.1:")
+    assert "could not download train-images-idx3-ubyte.gz" in ran.stderr
+    assert [path.name for path in (tmp_path / "data" / "mnist").iterdir()] == []

@@ -22,12 +22,17 @@ SECONDS_BETWEEN_LINES = 5.0
 def download(
     names: Annotated[list[str], typer.Argument(help="What to fetch: mnist, celebA, lsun.")],
     data_dir: Annotated[Path, typer.Option(help="Folder that gets a folder for each.")] = Path("data"),
+    mirror: Annotated[
+        str | None, typer.Option(help="Fetch from here instead, e.g. http://192.168.1.5/mnist; checksums still count.")
+    ] = None,
 ) -> None:
     """Fetch public data sets, verified; run again to go on after an interruption."""
     from cafepick.data.download import download as fetch_dataset
-    from cafepick.data.download import named_dataset
+    from cafepick.data.download import from_mirror, named_dataset
 
     datasets = {name: named_dataset(name) for name in names}  # a misspelt name is told before anything is fetched
+    if mirror is not None:
+        datasets = {name: from_mirror(dataset, mirror) for name, dataset in datasets.items()}
     for name, dataset in datasets.items():
         with _progress() as report:
             done = fetch_dataset(dataset, data_dir / name, report=report)

@@ -7,7 +7,7 @@ files. LSUN's publisher gives none.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from cafepick.data.fetch import RemoteFile, Report, fetch, is_verified
@@ -110,6 +110,18 @@ def named_dataset(name: str) -> Dataset:
     if name not in DATASETS:
         raise DownloadError(f"there is no data set {name!r} to download: choose of {', '.join(DATASETS)}")
     return DATASETS[name]
+
+
+def from_mirror(dataset: Dataset, address: str) -> Dataset:
+    """Return the data set with its files, under their names, below one address instead of the public ones.
+
+    Raises:
+        DownloadError: it is no http or https address.
+    """
+    if not address.startswith(("http://", "https://")):
+        raise DownloadError(f"a mirror needs an address that begins with http:// or https://, got {address!r}")
+    files = tuple(replace(remote, urls=(f"{address.rstrip('/')}/{remote.name}",)) for remote in dataset.files)
+    return replace(dataset, files=files)
 
 
 def download(dataset: Dataset, folder: Path, *, report: Report) -> Downloaded:

@@ -1,0 +1,181 @@
+// A training as it goes on: stages, time left, what the model imagines; then its report.
+
+import { announce, fill, h } from "./dom.js";
+import { address, ask, get } from "./api.js";
+import { button, failure, link, sure } from "./parts.js";
+import { reportFrame } from "./models.js";
+import { sign } from "./rows.js";
+import { duration, moment, number, percent, t } from "./words.js";
+
+const STAGES = ["starting", "finding", "cutting", "training", "encoding", "appearance", "joining", "calibrating", "saving"];
+const OVER = new Set(["done", "failed", "cancelled"]);
+
+export async function trainingView(place, id) {
+  const first = await get(`/trainings/${id}`);
+  const seen = samples(first);
+  const progress = stages();
+  const head = h("h1", {}, t("training.title", { name: first.name }));
+  const problem = h("div", {});
+  const lost = h("p", { class: "hint", role: "status" });
+  const stop = button(t("training.cancel"), { kind: "quiet", on: cancel });
+  fill(place, head, h("p", { class: "hint" }, facts(first)), problem,
+    h("div", { class: "training" }, h("section", { class: "card" }, progress.element, lost, h("p", { class: "hint" }, t("training.leave")), h("div", { class: "row" }, stop)), seen.element));
+  let source = null;
+  if (OVER.has(first.state)) finish(first);
+  else {
+    tell(first);
+    listen();
+  }
+
+  function listen() {
+    source = new EventSource(address(`/trainings/${id}/events`));
+    source.addEventListener("progress", (event) => tell(JSON.parse(event.data)));
+    source.addEventListener("end", (event) => {
+      source.close();
+      finish(JSON.parse(event.data), true);
+    });
+    source.addEventListener("open", () => { lost.textContent = ""; });
+    source.addEventListener("error", async () => {
+      lost.textContent = t("training.lost");
+      const isShut = source.readyState === EventSource.CLOSED; // it was refused, and does not ask again by itself
+      try {
+        await get(`/trainings/${id}`);
+      } catch {
+        // the page says so, or goes to sign in
+      }
+      if (isShut && place.isConnected) setTimeout(() => place.isConnected && listen(), 3000);
+    });
+  }
+
+  function tell(training) {
+    progress.tell(training);
+    seen.tell(training);
+  }
+
+  async function cancel() {
+    if (!await sure(t("training.cancel.sure"), t("training.cancel"))) return;
+    try {
+      await ask("POST", `/trainings/${id}/cancel`);
+      stop.disabled = true;
+      fill(stop, h("span", {}, t("training.cancelling")));
+    } catch (error) {
+      fill(problem, failure(error));
+    }
+  }
+
+  async function finish(training, isNew = false) {
+    if (training.state === "done") await showModel(training);
+    else showEnd(training);
+    document.title = `${place.querySelector("h1").textContent} · cafepick`;
+    if (isNew) announce(place.querySelector("h1").textContent);
+  }
+
+  async function showModel(training) {
+    const model = await get(`/models/${training.model}`).catch(() => null);
+    const known = training.subjects !== null && training.held_back !== null;
+    fill(place, h("h1", { class: "with-sign" }, sign(false), t("training.done", { name: model?.name ?? training.name })),
+      known && h("p", { class: "lead-line" }, t("training.done.facts", { learnt: number(training.subjects), kept: number(training.held_back) })),
+      h("div", { class: "row" }, model && link(t("training.check"), { href: "#/check", kind: "primary", icon: "check" }), link(t("training.again"), { href: "#/teach", icon: "teach" })),
+      skipped(training), model && reportFrame(model),
+      training.samples.length > 0 && h("div", { class: "training" }, seen.element));
+    seen.tell(training);
+  }
+
+  function showEnd(training) {
+    fill(place, h("h1", {}, t(`training.${training.state}`)), h("p", { class: "hint" }, facts(training)),
+      training.error && failure(training.error), skipped(training),
+      h("div", { class: "row" }, link(t("training.again"), { href: "#/teach", kind: "primary", icon: "teach" }), button(t("training.forget"), { kind: "quiet", on: forget })));
+  }
+
+  async function forget() {
+    if (!await sure(t("training.forget.sure"), t("training.forget"))) return;
+    await ask("DELETE", `/trainings/${id}`);
+    location.hash = "#/teach";
+  }
+
+  return { title: first.name, gone: () => source?.close() };
+}
+
+const facts = (training) => `${training.name} · ${t("training.facts", { photos: t("photos", { n: training.photos }), recipe: t(`teach.recipe.${training.recipe}`) })}`;
+
+function skipped(training) {
+  return training.skipped.length > 0 && h("section", { class: "card note" }, h("h2", {}, t("training.skipped")),
+    h("ul", {}, training.skipped.map((one) => h("li", {}, one.name, h("small", { lang: "en" }, one.reason)))));
+}
+
+/** The stages as a list; the one that goes on has a bar and the time that is left. */
+function stages() {
+  const element = h("ol", { class: "stages" });
+  const left = h("span", {});
+  const steps = h("span", {});
+  const bar = h("progress", { max: 1 });
+  let present = null;
+  let seen = [...STAGES];
+
+  function tell({ stage, state, step, steps: all, seconds_left: seconds }) {
+    if (!seen.includes(stage)) seen = [stage, ...seen.filter((one) => STAGES.includes(one))];
+    if (stage !== present) {
+      present = stage;
+      draw();
+      announce(t(`training.stage.${stage}`));
+    }
+    bar.setAttribute("aria-label", t(`training.stage.${stage}`));
+    if (state === "running" && all && stage !== "starting") bar.value = step / all;
+    else bar.removeAttribute("value");
+    steps.textContent = all && stage !== "starting" && stage !== "waiting" ? t("training.step", { step, steps: all }) : "";
+    left.textContent = seconds === null ? "" : t("training.left", { time: duration(seconds) });
+  }
+
+  function draw() {
+    const at = seen.indexOf(present);
+    fill(element, seen.map((stage, index) => {
+      const words = t(`training.stage.${stage}`);
+      if (index === at) return h("li", { class: "present", "aria-current": "step" }, h("b", {}, words), bar, h("p", { class: "between hint" }, steps, left));
+      return h("li", { class: index < at ? "past" : "" }, words);
+    }));
+  }
+
+  return { element, tell };
+}
+
+/** What the generator draws, from its first steps to the present one; the slider goes back in time. */
+function samples(training) {
+  const image = h("img", { alt: "", hidden: true });
+  const words = h("p", { class: "hint" }, t("training.samples.none"));
+  const slider = h("input", { type: "range", min: 0, max: 0, value: 0, hidden: true, "aria-label": t("training.samples.slide") });
+  const element = h("section", { class: "card samples" }, h("h2", {}, t("training.samples")), image, slider, words);
+  let steps = [];
+  slider.addEventListener("input", draw);
+
+  function tell({ samples: now }) {
+    if (now.length === steps.length) return;
+    const follows = Number(slider.value) >= steps.length - 1;
+    steps = now;
+    slider.max = Math.max(steps.length - 1, 0);
+    if (follows) slider.value = slider.max;
+    slider.hidden = steps.length < 2;
+    draw();
+  }
+
+  function draw() {
+    const step = steps[Number(slider.value)];
+    if (step === undefined) return;
+    image.hidden = false;
+    image.src = address(`/trainings/${training.id}/samples/${step}`);
+    const said = t("training.samples.step", { n: step });
+    image.alt = `${t("training.samples")}. ${said}`;
+    words.textContent = said;
+    slider.setAttribute("aria-valuetext", said);
+  }
+
+  return { element, tell };
+}
+
+/** A training as a line of a list. */
+export function trainingRow(training) {
+  const { step, steps, stage, state } = training;
+  const words = state === "running" ? `${t(`training.stage.${stage}`)}${steps ? ` · ${percent(step / steps)}` : ""}`
+    : state === "queued" ? t("training.stage.waiting") : t(`training.${state}`);
+  return h("li", {}, h("a", { class: "row-link", href: `#/training/${training.id}` },
+    h("span", { class: "row-words" }, h("b", { class: "row-name" }, training.name), h("span", { class: "hint" }, `${moment(training.created)} · ${words}`))));
+}

@@ -24,11 +24,13 @@ from cafepick.report.charts import precision_in_use
 from cafepick.report.distribution import ClassScores, distribution, is_wide, scores_by_class
 from cafepick.report.gallery import MOST_SHOWN
 from cafepick.report.markup import element, escape, picture
+from cafepick.report.reasons import reason_in_words
 from cafepick.report.results import Measured, read_results
 from cafepick.report.sections import headline
 from cafepick.report.trust import Check, Grade, checks, overall
 from cafepick.report.words import NOUNS, TEXTS, Words
-from cafepick.types import Judgement, Mistake, SubjectRow
+from cafepick.scoring.reasons import COMPARATIVES
+from cafepick.types import Judgement, Mistake, Reason, SubjectRow
 
 THRESHOLD = 100.0
 
@@ -219,6 +221,28 @@ class TestTexts:
 
 def fields(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name} - set(NOUNS)
+
+
+class TestReasons:
+    @pytest.mark.parametrize("key", [*COMPARATIVES, "area", "combination"])
+    @pytest.mark.parametrize("high", [False, True])
+    def test_each_reason_is_said_in_either_language(self, key: str, *, high: bool) -> None:
+        reason = Reason(key, high, 0.97)
+        english, japanese = (reason_in_words(reason, Words(language)) for language in ("en", "ja"))
+        assert not re.search("[ぁ-ん]", english)
+        assert re.search("[ぁ-ん]", japanese)
+        assert key == "combination" or ("97 %" in english and "97.0%" in japanese)
+
+    def test_more_than_all_good_ones_is_said_so(self) -> None:
+        assert reason_in_words(Reason("lightness", high=False, share=1.0), Words("ja")) == "どの良い豆よりも暗い"
+        whole = Words("ja", "whole")
+        assert reason_in_words(Reason("lightness", high=True, share=0.9), whole) == "正常な画像の90.0%よりも明るい"
+
+    def test_a_rejected_subject_is_shown_with_its_reason(self, tmp_path: Path) -> None:
+        mistake = Mistake(row("good", 300.0), np.zeros((8, 32, 3), np.uint8), Reason("size", high=True, share=0.98))
+        for language, said in (("en", "why: larger than 98 % of good ones"), ("ja", "理由：良い豆の98.0%よりも大きい")):
+            write_report(tmp_path / "r.html", METRICS, [mistake.row], [mistake], language=language)
+            assert said in Page((tmp_path / "r.html").read_text(encoding="utf-8")).text.replace("\u2060", "")
 
 
 class TestHeadline:

@@ -199,3 +199,5 @@ class Mistake:
     row: SubjectRow
     panel: NDArray[np.uint8]
     """(H, W, 3) RGB, as ``draw.panel`` gives it."""
+    why: Reason | None = None
+    """Why a good subject was rejected; None for a missed one."""

@@ -164,6 +164,7 @@ def test_mistakes_are_the_worst_of_each_kind(annotated):
     everything_missed = [r.score for r in result.subjects if r.label not in ("good", None) and r.verdict == "OK"]
     assert missed == sorted(everything_missed)[:12]
     assert all(mistake.panel.dtype == np.uint8 and mistake.panel.ndim == 3 for mistake in result.mistakes)
+    assert all((mistake.why is not None) == (mistake.row.label == "good") for mistake in result.mistakes)
 
 
 def test_a_table_of_labels_goes_before_all_else(data, evaluate, tmp_path):
@@ -275,7 +276,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(data, tiny_detector, monkeypat
     assert (resumed.finished, resumed.photos) == (True, 2)
     assert resumed.subjects == whole.subjects
     assert resumed.metrics["finding"] == whole.metrics["finding"]
-    assert [one.row for one in resumed.mistakes] == [one.row for one in whole.mistakes]
+    assert [(one.row, one.why) for one in resumed.mistakes] == [(one.row, one.why) for one in whole.mistakes]
     for one, other in zip(resumed.mistakes, whole.mistakes, strict=True):
         np.testing.assert_array_equal(one.panel, other.panel)
 

@@ -19,7 +19,7 @@ from cafepick.files import replacing
 from cafepick.jobs.journal import Journal
 from cafepick.jobs.notes import PhotoNotes
 from cafepick.scoring.evaluation import Found, PixelTruth
-from cafepick.types import Judgement, Mistake, SubjectRow
+from cafepick.types import Judgement, Mistake, Reason, SubjectRow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +73,7 @@ class Notebook:
             "found": notes.found,
             "without_mask": notes.without_mask,
             "mistakes": _positions(notes),
+            "why": [None if one.why is None else asdict(one.why) for one in notes.mistakes],
             "arrays": file,
         }
         self._journal.add(image, list(notes.table), more=more)
@@ -89,7 +90,11 @@ class Notebook:
             subjects = tuple(SubjectRow(image=image, **_as_known(known)) for known in more["subjects"])
             found = None if more["found"] is None else _as_found(*more["found"])
             pixels = PixelTruth(*(arrays[name] for name in PixelTruth._fields)) if "mask" in arrays else None
-            mistakes = [Mistake(subjects[number], arrays[f"panel.{number}"]) for number in more["mistakes"]]
+            whys = [None if why is None else Reason(**why) for why in more["why"]]
+            mistakes = [
+                Mistake(subjects[number], arrays[f"panel.{number}"], why)
+                for number, why in zip(more["mistakes"], whys, strict=True)
+            ]
             without_mask = bool(more["without_mask"])
         except (OSError, SafetensorError, KeyError, IndexError, TypeError, ValueError) as error:
             raise ConfigError(

@@ -121,7 +121,7 @@ class Notes:
                 continue
             if len(kept) < MOST_MISTAKES or _badness(row) < _rank(kept[-1]):
                 truth = None if mask is None else mask_in_crop(mask, verdict.evidence.crop)
-                yield Mistake(row, panel(verdict.evidence, truth))
+                yield Mistake(row, panel(verdict.evidence, truth), verdict.why)
 
     def _mistakes_like(self, row: SubjectRow) -> list[Mistake] | None:
         """Return the list that a wrong verdict belongs to; None for a right one and for a subject without a label."""

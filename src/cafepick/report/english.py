@@ -185,6 +185,7 @@ ENGLISH: Final[dict[str, str]] = {
     "mistakes.label": "truly: {label}",
     "mistakes.score": "score {score}",
     "mistakes.score_of": "score {score} (limit {threshold})",
+    "mistakes.why": "why: {reason}",
     "mistakes.p_value": "p\u00a0=\u00a0{p}",
     # Training
     "training": "How training went",
@@ -199,6 +200,7 @@ ENGLISH: Final[dict[str, str]] = {
     "made.command": "Command",
     "made.date": "Date",
     "made.model": "Model (checksum)",
+    "made.method": "Method",
     "made.cafepick": "cafepick",
     "made.machine": "Machine",
     "made.training": "Training",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cafepick.report.markup import Html, element, picture
+from cafepick.report.reasons import reason_in_words
 from cafepick.report.tables import section
 from cafepick.report.words import score
 from cafepick.types import Judgement
@@ -67,5 +68,8 @@ def _picture(mistake: Mistake, threshold: float | None, words: Words) -> Html:
         facts.append(words("mistakes.score_of" if limit else "mistakes.score", score=score(row.score), **limit))
     if row.p_value is not None:
         facts.append(words("mistakes.p_value", p=f"{row.p_value:.3g}"))
-    caption = element("figcaption", element("b", row.image), element("span", " · ".join(facts)))
+    lines = [element("b", row.image), element("span", " · ".join(facts))]
+    if mistake.why is not None:
+        lines.append(element("span", words("mistakes.why", reason=reason_in_words(mistake.why, words))))
+    caption = element("figcaption", *lines)
     return element("figure", picture(mistake.panel, words("mistakes.alt", name=row.image)), caption)

@@ -184,6 +184,7 @@ JAPANESE: Final[dict[str, str]] = {
     "mistakes.label": "正解：{label}",
     "mistakes.score": "スコア {score}",
     "mistakes.score_of": "スコア {score}（しきい値 {threshold}）",
+    "mistakes.why": "理由：{reason}",
     "mistakes.p_value": "p\u00a0=\u00a0{p}",
     # Training
     "training": "学習の経過",
@@ -198,6 +199,7 @@ JAPANESE: Final[dict[str, str]] = {
     "made.command": "コマンド",
     "made.date": "日時",
     "made.model": "モデル（チェックサム）",
+    "made.method": "方式",
     "made.cafepick": "cafepick",
     "made.machine": "使用した計算機",
     "made.training": "学習",

@@ -39,7 +39,9 @@ def training(curves: Path | None, words: Words) -> Html:
 
 def made(metrics: Mapping[str, Any], words: Words) -> Html:
     """List the facts of the evaluation, the training, the calibration and the programs."""
-    evaluation = {key: metrics.get(key) for key in ("source", "command", "date", "model", "cafepick", "machine")}
+    evaluation = {
+        key: metrics.get(key) for key in ("source", "command", "date", "model", "method", "cafepick", "machine")
+    }
     groups = [
         _group("evaluation", {key: value for key, value in evaluation.items() if value is not None}, words),
         *(_group(key, metrics.get(key), words) for key in ("training", "calibration", "versions")),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import torch
@@ -20,13 +21,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cafepick.scoring.frozen import Precision, distance
+from cafepick.scoring.packed import HALF, can_pack, pack_comparison, pack_discriminator, pack_encoder, pack_generator
 from cafepick.scoring.search import one_thread_each, search_latent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cafepick.config import SearchConfig
-    from cafepick.models.comparison import ComparisonHead
+    from cafepick.models.comparison import Compared, ComparisonHead
     from cafepick.models.discriminator import Discriminator
     from cafepick.models.encoder import Encoder
     from cafepick.models.generator import Generator
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 Network = TypeVar("Network", bound=nn.Module)
 
 PASS: Final = 16
-"""Images that a network sees in one pass, always: 32 would be no quicker a core, and keep a single bean waiting."""
+"""Images that a network sees in one pass, always: 32 would be 5 % quicker a core, and keep a single bean waiting."""
 
 
 class OnePass(NamedTuple):
@@ -72,18 +74,31 @@ class Restoring:
         """Score one pass of images, pixels in [-1, 1]."""
         return self.compare(images, self.decoder(self.encoder(images)))
 
+    @cached_property
+    def look_in_half(self) -> Callable[[Tensor], OnePass]:
+        """``look`` in bfloat16, as fast as the processor allows (``packed``)."""
+        if self.encoder.to_z.weight.device.type != "cpu" or not can_pack():
+            return self._look_under_autocast
+        encode, draw = pack_encoder(self.encoder), pack_generator(self.decoder)
+        maps, compare = pack_discriminator(self.discriminator), pack_comparison(self.comparison)
+
+        def look(images: Tensor) -> OnePass:
+            shown = images.to(HALF)
+            drawn = draw(encode(shown))
+            likeness = drawn.to(HALF)
+            seen, seen_drawn = maps(shown), maps(likeness)
+            return _one_pass(images, drawn, seen[-1], seen_drawn[-1], compare(shown, likeness, seen, seen_drawn))
+
+        return look
+
+    def _look_under_autocast(self, images: Tensor) -> OnePass:
+        with torch.autocast(images.device.type, HALF):
+            return OnePass(*(column.float() for column in self.look(images)))
+
     def compare(self, images: Float[Tensor, "b c h w"], drawn: Float[Tensor, "b c h w"]) -> OnePass:
         """Compare one pass of images with their reconstructions."""
         seen, seen_drawn = self.discriminator.maps(images), self.discriminator.maps(drawn)
-        compared = self.comparison(images, drawn, seen, seen_drawn)
-        return OnePass(
-            reconstruction=drawn,
-            residual=distance(images, drawn),
-            discrimination=distance(seen[-1], seen_drawn[-1]),
-            map=compared.map.squeeze(1),
-            logit=compared.logit,
-            pooled=compared.pooled,
-        )
+        return _one_pass(images, drawn, seen[-1], seen_drawn[-1], self.comparison(images, drawn, seen, seen_drawn))
 
 
 def look_once(
@@ -98,14 +113,15 @@ def look_once(
     Args:
         networks: on the device of ``images``.
         images: pixels in [-1, 1], n > 0.
-        precision: of the networks; ``bfloat16`` is some three times as fast on processors that have it, and moves
+        precision: of the networks; ``bfloat16`` is more than twice as fast on processors that have it, and moves
             scores by about 1 %.
         on_progress: called with the number of images done and of all.
 
     Returns:
         The n results, in the order of ``images``; on a CPU equal to the bit however the images are put together.
     """
-    return _in_passes(networks.look, (images,), precision=precision, on_progress=on_progress)
+    look = networks.look_in_half if precision == "bfloat16" else networks.look
+    return _in_passes(look, (images,), on_progress=on_progress)
 
 
 def look_closer(
@@ -131,6 +147,17 @@ def look_closer(
     return _in_passes(networks.compare, (images, found.reconstruction))
 
 
+def _one_pass(images: Tensor, drawn: Tensor, features: Tensor, drawn_features: Tensor, compared: Compared) -> OnePass:
+    return OnePass(
+        reconstruction=drawn,
+        residual=distance(images, drawn),
+        discrimination=distance(features.float(), drawn_features.float()),
+        map=compared.map.squeeze(1),
+        logit=compared.logit,
+        pooled=compared.pooled,
+    )
+
+
 class _Starts(NamedTuple):
     z: Float[Tensor, "n latent"]
 
@@ -142,7 +169,6 @@ def _in_passes(
     work: Callable[..., Rows],
     inputs: tuple[Float[Tensor, "n c h w"], ...],
     *,
-    precision: Precision = "float32",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Rows:
     """Do ``work`` on ``PASS`` rows of the inputs at a time, on several threads, and put the rows together again."""
@@ -150,10 +176,7 @@ def _in_passes(
 
     @torch.inference_mode()
     def one(start: int) -> Rows:
-        rows = [_filled(part[start : start + PASS]) for part in inputs]
-        with torch.autocast(rows[0].device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            done = work(*rows)
-        return type(done)(*(column.float() for column in done))
+        return work(*(_filled(part[start : start + PASS]) for part in inputs))
 
     parts: list[Rows] = []
     with one_thread_each() as threads, torch.backends.cudnn.flags(deterministic=True, benchmark=False):

@@ -1,0 +1,293 @@
+"""The networks of one pass rewritten for a processor that multiplies bfloat16, alike but for rounding.
+
+What is saved, of the time that the modules need under autocast:
+
+- Weights become bfloat16 once, in the order in which oneDNN's kernels read them, not in every pass.
+- Batch norm, which uses its running statistics, is folded into the weights before it; leaky ReLUs are computed by the
+  convolution before them, while its result lies in the cache.
+- Layers between few channels and full resolution leave most of a processor's multipliers idle. They are computed at
+  half the resolution with four times the channels, one for each pixel of a 2 x 2 block (Shi et al., arXiv 1609.05158):
+  more multiplications, in a fraction of the time.
+
+Sums over pixels and features, and what an answer is read from, are float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, leaky_relu_, linear
+
+from cafepick.models.comparison import Compared
+
+if TYPE_CHECKING:
+    from cafepick.models.comparison import ComparisonHead
+    from cafepick.models.discriminator import Discriminator
+    from cafepick.models.encoder import Encoder
+    from cafepick.models.generator import Generator
+
+After = Literal["none", "relu", "leaky_relu"]
+
+HALF: Final = torch.bfloat16
+SLOPE: Final = 0.2
+"""Of every leaky ReLU."""
+
+
+def can_pack() -> bool:
+    """Return whether this torch has oneDNN's convolutions with weights in their own order; no promise of torch's."""
+    reorders = hasattr(getattr(torch._C, "_nn", None), "mkldnn_reorder_conv2d_weight")
+    names = ("_convolution_pointwise", "_convolution_transpose_pointwise", "_reorder_convolution_transpose_weight")
+    return reorders and torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in names)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A (transposed) convolution of bfloat16 images in channels-last memory, and the activation after it."""
+
+    weight: Tensor
+    """In the order that oneDNN chose."""
+    bias: Tensor | None
+    stride: int
+    padding: int
+    after: After
+    output_padding: int | None = None
+    """None: not transposed."""
+
+    @classmethod
+    def of(cls, module: nn.Conv2d | nn.ConvTranspose2d, after: After = "none", norm: nn.Module | None = None) -> Layer:
+        """Pack a layer with square kernels, and fold in the batch norm behind it, if there is one."""
+        weight, bias = _folded(module, norm)
+        transposed = isinstance(module, nn.ConvTranspose2d)
+        return cls.packed(
+            weight,
+            bias,
+            stride=module.stride[0],
+            padding=int(module.padding[0]),
+            after=after,
+            output_padding=module.output_padding[0] if transposed else None,
+        )
+
+    @classmethod
+    def packed(
+        cls,
+        weight: Tensor,
+        bias: Tensor | None,
+        *,
+        stride: int,
+        padding: int,
+        after: After = "none",
+        output_padding: int | None = None,
+    ) -> Layer:
+        """Put float32 weights in order."""
+        geometry = [padding] * 2, [stride] * 2, [1, 1], 1
+        half = weight.to(HALF)
+        if output_padding is None:
+            reorder = torch._C._nn.mkldnn_reorder_conv2d_weight  # type: ignore[attr-defined] - private
+            ordered = reorder(half.to_mkldnn(), *geometry)
+        else:
+            reorder = torch.ops.mkldnn._reorder_convolution_transpose_weight
+            ordered = reorder(half, geometry[0], [output_padding] * 2, *geometry[1:])
+        return cls(ordered, None if bias is None else bias.to(HALF), stride, padding, after, output_padding)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c', h', w')."""
+        geometry = [self.stride] * 2, [1, 1], 1, self.after, [SLOPE] if self.after == "leaky_relu" else [], ""
+        ops, sides = torch.ops.mkldnn, [self.padding] * 2
+        if self.output_padding is None:
+            return ops._convolution_pointwise(x, self.weight, self.bias, sides, *geometry)
+        surplus = [self.output_padding] * 2
+        return ops._convolution_transpose_pointwise(x, self.weight, self.bias, sides, surplus, *geometry)
+
+
+def pack_encoder(encoder: Encoder) -> Callable[[Tensor], Tensor]:
+    """Return the encoder: images (b, c, size, size) -> z (b, latent), float32."""
+    layers = [Layer.of(block[0], "leaky_relu") for block in _blocks(encoder)]
+    weight = _channels_last(encoder.to_z.weight, _blocks(encoder)[-1][0].out_channels).to(HALF)
+    bias = encoder.to_z.bias.to(HALF)
+
+    def encode(x: Tensor) -> Tensor:
+        for layer in layers:
+            x = layer(x)
+        return linear(x.permute(0, 2, 3, 1).flatten(1), weight, bias).float().tanh()
+
+    return encode
+
+
+def pack_generator(generator: Generator) -> Callable[[Tensor], Tensor]:
+    """Return the generator: z (b, latent) -> images (b, c, size, size), float32."""
+    base, channels = generator.base, generator.norm.num_features
+    scale, shift = _scale_and_shift(generator.norm)
+    weight = generator.project.weight * scale.repeat_interleave(base**2)[:, None]
+    weight = _channels_last(weight.T, channels).T.contiguous().to(HALF)  # (base^2 8 width, latent)
+    bias = shift.repeat(base**2).to(HALF)
+    layers = [Layer.of(block[0], "relu", block[1]) for block in _blocks(generator)]
+    to_image, in_blocks = _to_image(generator.to_image)
+
+    def draw(z: Tensor) -> Tensor:
+        x = linear(z.to(HALF), weight, bias).relu_().unflatten(1, (base, base, channels)).permute(0, 3, 1, 2)
+        for layer in layers:
+            x = layer(x)
+        image = to_image(x).float().tanh_()
+        return unblocked(image) if in_blocks else image
+
+    return draw
+
+
+def pack_discriminator(discriminator: Discriminator) -> Callable[[Tensor], list[Tensor]]:
+    """Return the discriminator's maps: images (b, c, size, size) -> what each block sees, finest first, bfloat16."""
+    layers = [Layer.of(block[0], "leaky_relu", block[1]) for block in _blocks(discriminator)]
+
+    def maps(x: Tensor) -> list[Tensor]:
+        seen = []
+        for layer in layers:
+            x = layer(x)
+            seen.append(x)
+        return seen
+
+    return maps
+
+
+def pack_comparison(head: ComparisonHead) -> Callable[[Tensor, Tensor, list[Tensor], list[Tensor]], Compared]:
+    """Return the comparison, as ``ComparisonHead.forward``."""
+    down, mix, up = (
+        [Layer.of(layer, "leaky_relu") for layer in _list(part)] for part in (head.down, head.mix, head.up)
+    )
+    to_map = _Map.of(head)
+
+    def compare(image: Tensor, likeness: Tensor, seen: list[Tensor], seen_likeness: list[Tensor]) -> Compared:
+        pixels = torch.cat([image, likeness, (image - likeness).abs_()], 1)
+        differences = [(a - b).abs_() for a, b in zip(seen, seen_likeness, strict=True)]
+        x, levels = pixels, []
+        for halve, join, own, difference in zip(down, mix, seen, differences, strict=False):
+            x = join(torch.cat([halve(x), own, difference], 1))
+            levels.append(x)
+        pooled = head.act(head.hidden(torch.cat([*_pool(x), *_pool(differences[-1])], 1)))
+        for double, level in zip(reversed(up), reversed(levels[:-1]), strict=True):
+            x = double(torch.cat([_as_large(x, level), level], 1))
+        return Compared(to_map(x, pixels) + head.rarity, head.to_logit(pooled).squeeze(1), pooled)
+
+    return compare
+
+
+@dataclass(frozen=True, eq=False)
+class _Map:
+    """The last two layers of the comparison: half the resolution and the pixels -> logits of the map."""
+
+    coarse: Layer
+    """Of the maps; the activation comes after both."""
+    fine: Layer
+    """Of the pixels."""
+    to_map: Layer
+    in_blocks: bool
+    """Each pixel of a 2 x 2 block is a channel, until the end."""
+
+    @classmethod
+    def of(cls, head: ComparisonHead) -> _Map:
+        last, bias = head.to_map.weight, head.fine.bias
+        of_pixels = head.down[0].weight.shape[1]  # type: ignore[union-attr, operator] - a convolution's
+        own, pixels = head.fine.weight.split([head.fine.in_channels - of_pixels, of_pixels], 1)
+        if head.sides[0] != 2 * head.sides[1]:
+            fine = Layer.packed(pixels, bias, stride=1, padding=1)
+            return cls(Layer.packed(own, None, stride=1, padding=1), fine, Layer.of(head.to_map), in_blocks=False)
+        return cls(
+            coarse=Layer.packed(blocks_of_enlarged(own), None, stride=1, padding=1),
+            fine=Layer.packed(blocks_of(pixels), None if bias is None else bias.repeat(4), stride=2, padding=1),
+            to_map=Layer.packed(torch.block_diag(*[last[..., 0, 0]] * 4)[..., None, None], None, stride=1, padding=0),
+            in_blocks=True,
+        )
+
+    def __call__(self, x: Tensor, pixels: Tensor) -> Tensor:
+        x = self.coarse(x if self.in_blocks else _as_large(x, pixels))
+        x = self.to_map(leaky_relu_(x + self.fine(pixels), SLOPE)).float()
+        return unblocked(x) if self.in_blocks else x
+
+
+def blocks_of(weight: Float[Tensor, "o i 3 3"]) -> Float[Tensor, "4*o i 4 4"]:
+    """Return the stride-2 convolution, padding 1, whose 4 channels o are the 2 x 2 blocks of a 3 x 3 convolution."""
+    blocks = weight.new_zeros(2, 2, *weight.shape[:2], 4, 4)
+    for a in range(2):
+        for b in range(2):
+            blocks[a, b, ..., a : a + 3, b : b + 3] = weight
+    return blocks.flatten(0, 2)
+
+
+def blocks_of_enlarged(weight: Float[Tensor, "o i 3 3"]) -> Float[Tensor, "4*o i 3 3"]:
+    """Return the same of a 3 x 3 convolution of an image that was enlarged to double size by repeating pixels."""
+    blocks = weight.new_zeros(2, 2, *weight.shape[:2], 3, 3)
+    for a, b, y, x in torch.cartesian_prod(torch.arange(2), torch.arange(2), torch.arange(3), torch.arange(3)).tolist():
+        blocks[a, b, ..., (a + y - 1) // 2 + 1, (b + x - 1) // 2 + 1] += weight[..., y, x]
+    return blocks.flatten(0, 2)
+
+
+def blocks_of_transposed(weight: Float[Tensor, "i o k k"], padding: int) -> Float[Tensor, "4*o i 3 3"]:
+    """Return the 3 x 3 convolution whose 4 channels o are the 2 x 2 blocks of a transposed one that doubles sides."""
+    kernel = weight.shape[-1]
+    blocks = weight.new_zeros(2, 2, weight.shape[1], weight.shape[0], 3, 3)
+    taps = [(a, d, a + padding - 2 * (d - 1)) for a in range(2) for d in range(3)]  # pixel a of a block, step, weight
+    taps = [tap for tap in taps if 0 <= tap[2] < kernel]
+    for a, dy, y in taps:
+        for b, dx, x in taps:
+            blocks[a, b, ..., dy, dx] = weight[..., y, x].T
+    return blocks.flatten(0, 2)
+
+
+def unblocked(x: Float[Tensor, "b 4*o h w"]) -> Float[Tensor, "b o 2*h 2*w"]:
+    """Put the channels of 2 x 2 blocks in their places; in channels-last memory, where ``pixel_shuffle`` is slow."""
+    count, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).unflatten(3, (2, channels // 2)).transpose(2, 3)  # (b, h, 2, w, 2 o)
+    return rows.reshape(count, 2 * height, 2 * width, channels // 4).permute(0, 3, 1, 2)
+
+
+def _to_image(module: nn.ConvTranspose2d) -> tuple[Layer, bool]:
+    """Return the generator's last layer, and whether it gives each pixel of a 2 x 2 block as a channel."""
+    kernel, padding, surplus = module.kernel_size[0], int(module.padding[0]), module.output_padding[0]
+    if kernel - 2 - 2 * padding + surplus != 0:  # the side does not double exactly
+        return Layer.of(module), False
+    bias = None if module.bias is None else module.bias.repeat(4)
+    weight = blocks_of_transposed(module.weight, padding)
+    return Layer.packed(weight, bias, stride=1, padding=1), True
+
+
+def _folded(module: nn.Conv2d | nn.ConvTranspose2d, norm: nn.Module | None) -> tuple[Tensor, Tensor | None]:
+    """Return weight and bias of a layer together with the batch norm behind it."""
+    weight, bias = module.weight, module.bias
+    if not isinstance(norm, nn.BatchNorm2d):
+        return weight, bias
+    scale, shift = _scale_and_shift(norm)
+    axis = 1 if isinstance(module, nn.ConvTranspose2d) else 0
+    shape = [-1 if dimension == axis else 1 for dimension in range(4)]
+    return weight * scale.view(shape), shift if bias is None else shift + scale * bias
+
+
+def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """What a batch norm in ``eval`` mode multiplies each channel by, and adds."""
+    mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+    scale = norm.weight / torch.sqrt(variance + norm.eps)
+    return scale, norm.bias - mean * scale
+
+
+def _blocks(network: Encoder | Generator | Discriminator) -> list[Any]:
+    """Return the layers of each block: a convolution and what follows it."""
+    return list(network.blocks)
+
+
+def _list(modules: nn.ModuleList) -> list[Any]:
+    return list(modules)
+
+
+def _channels_last(weight: Float[Tensor, "n chw"], channels: int) -> Float[Tensor, "n hwc"]:
+    """Reorder what meets a flattened map, as the map lies in memory."""
+    return weight.unflatten(1, (channels, -1)).transpose(1, 2).flatten(1)
+
+
+def _as_large(x: Tensor, other: Tensor) -> Tensor:
+    return interpolate(x, size=other.shape[-2:], mode="nearest")
+
+
+def _pool(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x.float().mean((2, 3)), x.amax((2, 3)).float()

@@ -353,7 +353,9 @@ class Detector:
 
     def with_networks(self, networks: ExportedNetworks, yardstick: Yardstick) -> Detector:
         """Return the detector with its method computed by a graph; what it knew of other methods is left out."""
-        return self._with(yardstick, networks=networks, others={}, facts=dict(self.facts))
+        exact = ("fusion", "pixel_threshold")  # lie at the top of what a file says of its calibration
+        record = {key: value for key, value in self.facts.get("calibration", {}).items() if key not in exact}
+        return self._with(yardstick, networks=networks, others={}, facts={**self.facts, "calibration": record})
 
     def _with(self, yardstick: Yardstick, **changes: Any) -> Detector:
         """Return the detector with another yardstick, and other changes; it is no longer that of a file."""

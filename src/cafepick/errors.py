@@ -10,6 +10,7 @@
     ├── TrainingError        training cannot start or go on
     │   └── CheckpointError  a run folder cannot be continued from
     ├── ArtefactError        a *.cafepick file is foreign, damaged, changed or too new
+    ├── ExportError          an exported model does not judge as the trained one does
     ├── CalibrationError     the good subjects do not support the verdict asked for
     └── MissingExtraError    a command needs an optional dependency that is not installed
 
@@ -55,6 +56,10 @@ class CheckpointError(TrainingError):
 
 class ArtefactError(CafepickError):
     """A ``*.cafepick`` file is foreign, damaged, changed or too new."""
+
+
+class ExportError(CafepickError):
+    """An exported model does not judge as the trained one does."""
 
 
 class CalibrationError(CafepickError):

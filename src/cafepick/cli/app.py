@@ -17,6 +17,7 @@ from cafepick.cli.demo import demo
 from cafepick.cli.detect import detect
 from cafepick.cli.download import download
 from cafepick.cli.evaluate import evaluate
+from cafepick.cli.export import export
 from cafepick.cli.info import info
 from cafepick.cli.serve import serve
 from cafepick.cli.train import train
@@ -30,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Teach a camera to hand-pick coffee: train on good beans only, then see which beans to pick out, and why.",
 )
-for command in (demo, download, train, detect, evaluate, calibrate, info, serve, watch):
+for command in (demo, download, train, detect, evaluate, calibrate, export, info, serve, watch):
     app.command()(command)
 
 
@@ -72,6 +73,10 @@ EXTRA_OF = {
     "sklearn": "train",
     "matplotlib": "train",
     "tensorboard": "tensorboard",
+    "onnx": "export",
+    "onnxscript": "export",
+    "onnxruntime": "onnx",
+    "openvino": "openvino",
     "scipy": "watch",
     "paho": "watch",
     "fastapi": "serve",

@@ -26,8 +26,11 @@ def info(
         typer.echo(json.dumps(artefact.header, indent=2, sort_keys=True))
         return
     print_facts(str(model), artefact.header)
-    numbers = sum(tensor.size for tensor in artefact.tensors.values())
-    typer.echo(f"{len(artefact.tensors)} tensors, {numbers:,} numbers, {model.stat().st_size / 1e6:.1f} MB")
+    graph = [tensor.size for name, tensor in artefact.tensors.items() if name.startswith("graph.")]
+    numbers = sum(tensor.size for tensor in artefact.tensors.values()) - sum(graph)
+    tensors = f"{len(artefact.tensors) - len(graph)} tensors, {numbers:,} numbers"
+    beside = f", a graph of {sum(graph) / 1e6:.1f} MB" if graph else ""
+    typer.echo(f"{tensors}{beside}, {model.stat().st_size / 1e6:.1f} MB")
 
 
 def _draw_samples(model: Path, picture: Path) -> None:

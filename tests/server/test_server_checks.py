@@ -33,7 +33,11 @@ def test_the_verdicts_are_those_of_the_detector(
     assert [one["verdict"] for one in check["verdicts"]] == [verdict.judgement.value for verdict in truth]
     assert [one["p_value"] for one in check["verdicts"]] == [verdict.p_value for verdict in truth]
     assert check["counts"]["OK"] + check["counts"]["NG"] + check["counts"]["CUT"] == len(truth)
-    assert check["photo"]["name"] == "tray_0.jpg"
+    assert (check["photo"]["name"], check["method"]) == ("tray_0.jpg", "exact")
+    wish = {"model": model, "photos": [check["photo"]["id"]], "method": "fast"}
+    unknown = client.post("/checks", json=wish)
+    assert code_of(unknown) == (422, "invalid")
+    assert "knows the method exact only, not fast" in unknown.json()["error"]["message"]
     table = client.get(f"/checks/{check['id']}/scores.csv").text
     rows = list(csv.reader(io.StringIO(table)))
     length = len(COLUMNS)

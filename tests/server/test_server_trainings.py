@@ -91,7 +91,13 @@ def test_progress_comes_as_events_and_ends_with_a_model(
         assert model["training"]["subjects"] + model["training"]["held_back"] == pytest.approx(118, abs=3)
         assert "source" not in model["training"], "a path of the server"
         assert "curves" in client.get(f"/models/{model['id']}/report.html").text
-        assert checked(client, model["id"], trays[0], false_reject=0.1)["verdicts"]
+        assert model["methods"] == ["fast", "refine", "exact"]
+        quick, thorough = (
+            checked(client, model["id"], trays[0], false_reject=0.1, method=name) for name in ("auto", "exact")
+        )
+        assert (quick["method"], thorough["method"]) == ("fast", "exact")
+        assert len(quick["verdicts"]) == len(thorough["verdicts"]) > 30
+        assert [one["score"] for one in quick["verdicts"]] != [one["score"] for one in thorough["verdicts"]]
 
 
 def test_a_killed_server_and_a_killed_training_go_on_to_the_same_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Match, Mount, compile_path
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from cafepick import __version__
 from cafepick.errors import CafepickError
@@ -60,9 +63,18 @@ def create_app(station: Station) -> FastAPI:
     for kind in (CafepickError, OSError, SQLAlchemyError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _on_error)  # after the last one the connection is closed
     if PAGE.is_dir():
-        app.mount("/", _Page(directory=PAGE, html=True))
+        app.router.routes.append(_Rest("/", app=_Page(directory=PAGE, html=True)))
+    app.state.methods = _methods(app)
     app.add_middleware(Guard, settings=station.settings, gate=station.gate, monitor=station.monitor)
     return app
+
+
+class _Rest(Mount):
+    """Every path but those of the API, which has its own words for what is not there."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        path = scope.get("path", "")
+        return (Match.NONE, {}) if f"{path}/".startswith("/api/") else super().matches(scope)
 
 
 class _Page(StaticFiles):
@@ -96,11 +108,24 @@ def _add_session(app: FastAPI, station: Station) -> None:
         return answer
 
 
+def _methods(app: FastAPI) -> list[tuple[re.Pattern[str], str]]:
+    """Return the pattern of each path of the API and the methods that it takes, for the header ``Allow``."""
+    words = {"get", "head", "post", "put", "patch", "delete"}
+    return [
+        (compile_path(path)[0], ", ".join(sorted(method.upper() for method in words & set(item))))
+        for path, item in app.openapi()["paths"].items()
+    ]
+
+
 async def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
+        headers = dict(error.headers or {})
+        if error.status_code == 405:  # the router names the methods of the first function only
+            takes = [methods for pattern, methods in request.app.state.methods if pattern.match(request.url.path)]
+            headers |= {"Allow": takes[0]} if takes else {}
         code = _CODES.get(error.status_code, "invalid")
         said = f"{error.detail}: {request.method} {request.url.path}; docs/api.md lists what there is"
-        return JSONResponse(ApiError(error.status_code, code, said).body, error.status_code, headers=error.headers)
+        return JSONResponse(ApiError(error.status_code, code, said).body, error.status_code, headers=headers)
     if isinstance(error, RequestValidationError):
         problem = ApiError(422, "invalid", _in_words(error.errors()))
     else:

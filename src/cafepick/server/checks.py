@@ -79,12 +79,13 @@ class Checks:
         """Enter a check for each photo; return the batch, the checks, and the photos that cannot be checked.
 
         Raises:
-            ApiError: there is no such model, or not here.
+            ApiError: there is no such model, not here, or it does not know the method.
             CalibrationError: it cannot promise the rate.
         """
         self._models.path(wish.model)
         model = self._models.get(wish.model)
-        promises = Promises(model.calibration_subjects)
+        method, subjects = self._models.method(wish.model, wish.method)
+        promises = Promises(subjects)
         rate = promises.usual if wish.false_reject is None else wish.false_reject
         promises.check(rate)
         batch, entered, failures = secrets.token_hex(16), [], []
@@ -92,7 +93,7 @@ class Checks:
             "name": model.name,
             "subject": model.subject,
             "checksum": model.checksum,
-            "calibration_subjects": model.calibration_subjects,
+            "calibration_subjects": subjects,
         }
         with self._store.writing() as session:
             for digest in wish.photos:
@@ -101,7 +102,7 @@ class Checks:
                     missing = f"there is no photo {digest[:12]}…: upload it first"
                     failures.append((digest, Problem(code="no_such_photo", message=missing)))
                     continue
-                check = _new(wish, rate, batch=batch, photo=digest, station=self._station, facts=facts)
+                check = _new(wish, rate, batch=batch, photo=digest, station=self._station, facts=facts, method=method)
                 session.add(check)
                 entered.append(summary(check, photo))
         return batch, entered, failures
@@ -240,6 +241,7 @@ def summary(check: Check, photo: Photo) -> CheckSummary:
         "state",
         "created",
         "finished",
+        "method",
         "lot",
         "note",
         "reviewed",
@@ -272,7 +274,9 @@ def _verdict(bean: dict[str, Any], rate: float, said: str | None) -> VerdictOut:
     return VerdictOut(**{**bean, "box": box}, verdict=mark(bean, rate), correction=said)  # type: ignore[arg-type]
 
 
-def _new(wish: CheckWish, rate: float, *, batch: str, photo: str, station: str, facts: dict[str, Any]) -> Check:
+def _new(
+    wish: CheckWish, rate: float, *, batch: str, photo: str, station: str, facts: dict[str, Any], method: str
+) -> Check:
     zero: dict[str, Any] = dict.fromkeys(("ok", "ng", "cut", "fixed_ok", "fixed_ng", "said_fine", "said_bad"), 0)
     zero |= dict.fromkeys(("ok_area", "ng_area", "fixed_ok_area", "fixed_ng_area"), 0.0)
     return Check(
@@ -287,6 +291,7 @@ def _new(wish: CheckWish, rate: float, *, batch: str, photo: str, station: str, 
         model_id=wish.model,
         model=facts,
         model_name=facts["name"],
+        method=method,
         lot=wish.lot,
         note=wish.note,
         reviewed=False,

@@ -156,7 +156,7 @@ class Judge:
         return self._checks.get(check) if attempts <= ATTEMPTS else None
 
     def _judge(self, check: CheckOut, detectors: OrderedDict[str, Detector]) -> tuple[list[dict], list[str]]:
-        detector = self._detector(check.model.id, detectors)
+        detector = self._detector(check.model.id, detectors).using(check.method)
         pixels = self._photos.pixels(self._photos.get(check.photo.id))
         prepared = detector.prepare(pixels)
         # At the highest rate there is, every bean that any rate could reject comes with its reason; ``marks`` decides.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from cafepick import __version__
 from cafepick.artefact import Artefact, load_artefact
+from cafepick.config import Method
 from cafepick.errors import ArtefactError
 from cafepick.report import write_report
 from cafepick.report.words import Language
@@ -51,6 +52,26 @@ class Models:
         with self._store.reading() as session:
             return [self._out(model) for model in session.scalars(select(Model).order_by(Model.created.desc()))]
 
+    def method(self, model: str, wished: str) -> tuple[str, int]:
+        """Return the method that a wish means, and the number of good subjects that set its threshold.
+
+        Args:
+            model: its id.
+            wished: a method, or ``auto`` for the quickest that the model knows.
+
+        Raises:
+            ApiError: there is no such model, or it does not know the method.
+        """
+        found = self.get(model)
+        with self._store.reading() as session:
+            known = session.get_one(Model, model).methods
+        method = found.methods[0] if wished == "auto" else wished
+        if method not in known:
+            raise ApiError(
+                422, "invalid", f"{found.name} knows the method {' and '.join(found.methods)} only, not {method}"
+            )
+        return method, known[method]
+
     def path(self, model: str) -> Path:
         """Return where the file lies.
 
@@ -83,7 +104,7 @@ class Models:
     def enter(self, model: str, name: str, artefact: Artefact | None = None, training: str | None = None) -> ModelOut:
         """Record a model whose file is in its place; a second time changes nothing."""
         artefact = artefact or load_artefact(self._vault.model(model))
-        crop, facts = artefact.header["crop"], artefact.header.get("training", {})
+        crop, facts, methods = artefact.header["crop"], artefact.header.get("training", {}), methods_of(artefact)
         row = Model(
             id=model,
             name=name,
@@ -93,7 +114,8 @@ class Models:
             subject=crop["subject"],
             size=crop["size"],
             channels=crop["channels"],
-            calibration_subjects=len(artefact.tensors["calibration.scores"]),
+            calibration_subjects=next(iter(methods.values())),
+            methods=methods,
             facts={key: value for key, value in facts.items() if key != "source"},  # a path of this computer
             training_id=training,
             station=self._vault.station,
@@ -169,6 +191,7 @@ class Models:
         columns = ("id", "name", "created", "bytes", "checksum", "subject", "size", "channels", "training_id")
         return ModelOut(
             **{column: getattr(model, column) for column in columns},
+            methods=[method for method in get_args(Method) if method in model.methods],
             calibration_subjects=model.calibration_subjects,
             least_rate=promises.least,
             usual_rate=promises.usual,
@@ -176,6 +199,15 @@ class Models:
             training=model.facts,
             here=self._vault.model(model.id).is_file(),
         )
+
+
+def methods_of(artefact: Artefact) -> dict[str, int]:
+    """Return the methods that have a threshold, the quickest first, and how many good subjects set it."""
+    counts = {
+        method: len(artefact.tensors.get(f"{'' if method == 'exact' else f'{method}.'}calibration.scores", ()))
+        for method in get_args(Method)
+    }
+    return {method: count for method, count in counts.items() if count}
 
 
 def _loaded(path: Path) -> Artefact:
@@ -188,7 +220,7 @@ def _loaded(path: Path) -> Artefact:
         artefact = load_artefact(path)
         crop = artefact.header["crop"]
         plain = isinstance(crop["subject"], str) and isinstance(crop["size"], int) and isinstance(crop["channels"], int)
-        if not plain or len(artefact.tensors["calibration.scores"]) < 1:
+        if not plain or not methods_of(artefact):
             raise ApiError(415, "wrong_type", "the file has no calibration: run  cafepick calibrate  and send it again")
     except ArtefactError as error:
         raise ApiError(415, "wrong_type", str(error).replace(str(path), "the file")) from error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from cafepick.config import Method
 from cafepick.server.marks import Mark, Said
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -33,6 +35,13 @@ def _plain(text: str) -> str:
     return text.strip()
 
 
+def _iso(moment: object) -> object:
+    """Refuse a bare number, which would be taken for seconds since 1970."""
+    if isinstance(moment, str) and moment.lstrip("-+").replace(".", "", 1).isdecimal():
+        raise ValueError("write a moment as in 2026-03-14T15:09:26Z")
+    return moment
+
+
 def _line(text: str) -> str:
     return " ".join(_plain(text).split())
 
@@ -43,9 +52,15 @@ def _named(text: str) -> str:
     return _line(text)
 
 
-Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_line)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_named)]
-Note = Annotated[str, StringConstraints(max_length=5000), AfterValidator(_plain)]
+_SEEN = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+"""As ``_plain`` says it; for the schema only, because the words of a pattern's error help nobody."""
+PLAIN = Field(json_schema_extra={"pattern": f"^{_SEEN}*$"})
+NAMED = Field(json_schema_extra={"pattern": rf"^{_SEEN}*[^\s\x00-\x1f\x7f-\x9f]{_SEEN}*$"})
+
+Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_line), PLAIN]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_named), NAMED]
+Note = Annotated[str, StringConstraints(max_length=5000), AfterValidator(_plain), PLAIN]
+Moment = Annotated[datetime, BeforeValidator(_iso)]
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Key = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
@@ -141,6 +156,7 @@ class ModelOut(BaseModel):
     subject: str
     size: int
     channels: int
+    methods: list[Method]
     calibration_subjects: int
     least_rate: float
     usual_rate: float
@@ -233,6 +249,7 @@ class CheckWish(_Strict):
 
     model: Key
     photos: list[Digest] = Field(min_length=1, max_length=10_000)
+    method: Literal["auto"] | Method = "auto"
     lot: Line = ""
     note: Note = ""
     false_reject: Rate | None = None
@@ -305,6 +322,7 @@ class CheckSummary(BaseModel):
     finished: str | None
     photo: CheckPhoto
     model: CheckModel
+    method: Method
     lot: str
     note: str
     reviewed: bool

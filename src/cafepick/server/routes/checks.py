@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -12,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from cafepick.config import Method
 from cafepick.server.checks import Filter
 from cafepick.server.clock import text_of
 from cafepick.server.exports import Part
@@ -29,6 +29,7 @@ from cafepick.server.schemas import (
     KeyPath,
     Limit,
     Line,
+    Moment,
     Offset,
     Rate,
 )
@@ -48,8 +49,8 @@ def wanted(
     state: Literal["queued", "running", "done", "failed"] | None = None,
     photo: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None,
     reviewed: bool | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
 ) -> Filter:
     """Read the filters of the history."""
     try:
@@ -86,6 +87,7 @@ async def inspect(
     response: Response,
     here: Here,
     model: Annotated[str, Query(pattern="^[0-9a-f]{32}$")],
+    method: Literal["auto"] | Method = "auto",
     name: Line = "",
     lot: Line = "",
     note: Annotated[Line, Query()] = "",
@@ -99,7 +101,7 @@ async def inspect(
         photo, _ = await here.bench.run(here.photos.take_in, file, name)
     finally:
         file.path.unlink(missing_ok=True)
-    wish = CheckWish(model=model, photos=[photo.id], lot=lot, note=note, false_reject=false_reject)
+    wish = CheckWish(model=model, photos=[photo.id], method=method, lot=lot, note=note, false_reject=false_reject)
     batch = await run_in_threadpool(record, wish, here)
     if batch.failures:
         raise ApiError(404, "no_such_photo", batch.failures[0].error.message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Response
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from cafepick.server.station import Here
 
 router = APIRouter(prefix="/models", tags=["models"])
 
+HTML: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/html": {}}, "description": "HTML"}}
 REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox"
@@ -63,7 +64,7 @@ def get_file(model: KeyPath, here: Here) -> Response:
     return download(here.models.path(model), f"{here.models.get(model).name}.cafepick")
 
 
-@router.get("/{model}/report.html", response_class=HTMLResponse)
+@router.get("/{model}/report.html", response_class=Response, responses=HTML)
 def get_report(model: KeyPath, here: Here, lang: Literal["en", "ja"] = "en") -> Response:
     """Return the report of the model's training."""
     headers = {"Content-Security-Policy": REPORT_POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-store"}

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse
 
-from cafepick.server.routes.answers import FILE, FILE_BODY, FOREVER, JPEG, download, received
+from cafepick.server.routes.answers import FILE_BODY, FOREVER, JPEG, download, received
 from cafepick.server.schemas import BeansOut, DigestPath, FoundBean, Limit, Line, Offset, PhotoOut, PhotoPage
 from cafepick.server.station import Here
 from cafepick.server.vault import MEDIA_TYPE
 
 router = APIRouter(prefix="/photos", tags=["photos"])
+
+AS_IT_CAME: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {kind: {} for kind in MEDIA_TYPE.values()}, "description": "the file"}
+}
 
 
 @router.post("", status_code=201, responses={200: {"model": PhotoOut}}, openapi_extra=FILE_BODY)
@@ -42,7 +46,7 @@ def get_photo(photo: DigestPath, here: Here) -> PhotoOut:
     return here.photos.get(photo)
 
 
-@router.get("/{photo}/file", response_class=FileResponse, responses=FILE)
+@router.get("/{photo}/file", response_class=Response, responses=AS_IT_CAME)
 def get_file(photo: DigestPath, here: Here) -> Response:
     """Return the file as it came."""
     found = here.photos.get(photo)

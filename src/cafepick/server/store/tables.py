@@ -53,6 +53,9 @@ class Model(Base):
     size: Mapped[int] = mapped_column(Integer)
     channels: Mapped[int] = mapped_column(Integer)
     calibration_subjects: Mapped[int] = mapped_column(Integer)
+    """Of the quickest method."""
+    methods: Mapped[Any] = mapped_column(JSON, server_default="{}")
+    """Method -> good subjects that set its threshold; the methods without a threshold are left out."""
     facts: Mapped[Any] = mapped_column(JSON)
     training_id: Mapped[str | None] = mapped_column(String(32))
     station: Mapped[str] = mapped_column(String(32))
@@ -111,6 +114,8 @@ class Check(Base):
     model: Mapped[Any] = mapped_column(JSON)
     """Name, subject, checksum and calibration subjects of the model, as they were."""
     model_name: Mapped[str] = mapped_column(String(200))
+    method: Mapped[str] = mapped_column(String(8), server_default="exact")
+    """How the good subject behind each was found: ``fast``, ``refine`` or ``exact``."""
     lot: Mapped[str] = mapped_column(String(200), index=True)
     note: Mapped[str] = mapped_column(Text)
     reviewed: Mapped[bool] = mapped_column(Boolean)

@@ -103,5 +103,5 @@ export function beanPanel(check, { onsay, onopen, onclose }) {
     return h("details", {}, h("summary", {}, t("bean.numbers")), h("dl", { class: "numbers" }, rows.map(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, value)])));
   }
 
-  return { element, open, tell };
+  return { element, open, tell, bean: () => shown?.bean ?? null };
 }

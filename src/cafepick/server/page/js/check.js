@@ -34,7 +34,7 @@ export async function checkView(place) {
   const problems = h("div", {});
   const stop = new AbortController();
   const drop = intake({
-    title: t("drop.check"), many: true,
+    title: t("drop.check"), several: false,
     onfiles: (files) => begin(files),
     onproblem: (words) => fill(problems, failure({ code: "invalid", message: words })),
   });

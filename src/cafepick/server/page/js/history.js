@@ -13,6 +13,7 @@ const FILTERS = ["q", "lot", "model", "reviewed", "since", "until"];
 
 export async function historyView(place, query = "") {
   const stop = new AbortController();
+  let turn = 0;
   const [{ lots }, { models }] = await Promise.all([get("/lots"), get("/models")]);
   const chosen = Object.fromEntries(new URLSearchParams(query));
   const chart = trend(lots, (lot) => set("lot", lot));
@@ -34,7 +35,6 @@ export async function historyView(place, query = "") {
     load();
   }
 
-  let turn = 0;
   async function load() {
     turn += 1;
     const mine = turn;
@@ -73,12 +73,12 @@ export async function historyView(place, query = "") {
   }
 
   // An empty lot means checks without one, which an address of the API cannot leave out.
-  const page = (offset) => {
+  function page(offset) {
     const words = new URLSearchParams(asked(chosen));
     words.set("limit", AT_ONCE);
     words.set("offset", offset);
     return get(`/checks?${words}`, {}, stop.signal);
-  };
+  }
 
   function clear() {
     for (const name of FILTERS) delete chosen[name];
@@ -111,9 +111,11 @@ function filters({ chosen, lots, models, onset }) {
   const reviewed = select(["", "true", "false"].map((key) => [key, t(`history.reviewed.${key || "all"}`)]), "", (value) => onset("reviewed", value));
   const since = h("input", { type: "date", on: { change: () => onset("since", since.value) } });
   const until = h("input", { type: "date", on: { change: () => onset("until", until.value) } });
+  const isRoomy = window.matchMedia("(min-width: 56rem)").matches || FILTERS.slice(1).some((name) => name in chosen);
+  const more = h("details", { open: isRoomy }, h("summary", {}, t("history.filters")), h("div", { class: "filter-fields" },
+    field(t("history.lot"), lot), field(t("history.model"), model), field(t("history.reviewed"), reviewed), field(t("history.since"), since), field(t("history.until"), until)));
   const element = h("form", { class: "filters", role: "search", on: { submit: (event) => event.preventDefault() } },
-    h("div", { class: "search" }, icon("search"), search),
-    field(t("history.lot"), lot), field(t("history.model"), model), field(t("history.reviewed"), reviewed), field(t("history.since"), since), field(t("history.until"), until));
+    h("div", { class: "search" }, icon("search"), search), more);
 
   function tell() {
     if (document.activeElement !== search) search.value = chosen.q ?? "";

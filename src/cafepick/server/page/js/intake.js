@@ -8,12 +8,13 @@ import { button } from "./parts.js";
 import { megabytes, t } from "./words.js";
 
 /**
- * @param {{title: string, many: boolean, onfiles: (files: File[]) => void, onproblem: (words: string) => void}} options
+ * `several` allows several shots without closing the camera.
+ * @param {{title: string, several: boolean, onfiles: (files: File[]) => void, onproblem: (words: string) => void}} options
  * @returns {{element: HTMLElement, gone: () => void}}
  */
-export function intake({ title, many, onfiles, onproblem }) {
+export function intake({ title, several, onfiles, onproblem }) {
   const accept = "image/jpeg,image/png,image/webp,image/tiff,image/bmp";
-  const input = h("input", { type: "file", accept, multiple: many, class: "unseen", id: uid("files"), tabindex: "-1", "aria-hidden": "true" });
+  const input = h("input", { type: "file", accept, multiple: true, class: "unseen", id: uid("files"), tabindex: "-1", "aria-hidden": "true" });
   const direct = h("input", { type: "file", accept: "image/*", capture: "environment", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
   for (const one of [input, direct]) {
     one.addEventListener("change", () => {
@@ -21,12 +22,15 @@ export function intake({ title, many, onfiles, onproblem }) {
       one.value = "";
     });
   }
+  const isHeld = window.matchMedia("(pointer: coarse)").matches; // a phone or tablet has its camera at hand
+  const chooser = button(t("choose"), { kind: isHeld ? "" : "primary", icon: "photo", on: () => input.click() });
+  const shooter = button(t("shoot"), {
+    kind: isHeld ? "primary" : "", icon: "camera", on: () => (canShoot() ? shoot({ many: several, onshot: (file) => take([file]) }) : direct.click()),
+  });
   const heading = h("p", { class: "drop-title" }, title);
   const formats = h("p", { class: "hint" });
   const element = h("div", { class: "drop" }, icon("photo"), heading,
-    h("div", { class: "row" },
-      button(t(many ? "choose.many" : "choose.one"), { kind: "primary", icon: "photo", on: () => input.click() }),
-      button(t("shoot"), { icon: "camera", on: () => (canShoot() ? shoot({ many, onshot: (file) => take([file]) }) : direct.click()) })),
+    h("div", { class: "row" }, isHeld ? [shooter, chooser] : [chooser, shooter]),
     formats, input, direct);
   config().then(
     ({ limits }) => { formats.textContent = t("drop.formats", { megabytes: megabytes(limits.upload_bytes) }); },
@@ -35,7 +39,7 @@ export function intake({ title, many, onfiles, onproblem }) {
 
   function take(files) {
     const photos = files.filter((file) => file.type.startsWith("image/") || /\.(jpe?g|png|webp|tiff?|bmp)$/i.test(file.name));
-    if (photos.length) onfiles(many ? photos : photos.slice(0, 1));
+    if (photos.length) onfiles(photos);
     else if (files.length) onproblem(t("no_photos"));
   }
 

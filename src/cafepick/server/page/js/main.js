@@ -45,7 +45,6 @@ async function show({ quiet = false } = {}) {
     made = view ? await view(place, ...found.slice(1)) : missing(place);
   } catch (error) {
     if (mine !== turn) return;
-    if (!error.code) console.error(error);
     fill(place, failure(error, () => show()));
     made = { title: t("error") };
   }

@@ -3,7 +3,7 @@
 import { announce, h, settled } from "./dom.js";
 import { address, ask } from "./api.js";
 import { button, field, link, sure } from "./parts.js";
-import { t } from "./words.js";
+import { moment, t } from "./words.js";
 
 /** @param {{onchange: (patch: object) => Promise}} listeners */
 export function record(check, { onchange }) {
@@ -27,6 +27,7 @@ export function record(check, { onchange }) {
   const isDone = check.state === "done";
   const element = h("section", { class: "card record" },
     h("div", { class: "between" }, h("h2", {}, t("record")), mark),
+    h("p", { class: "hint" }, t("record.by", { moment: moment(check.created), model: check.model.name })),
     field(t("record.lot"), lot), field(t("record.note"), note),
     h("p", { class: "printed-note" }, check.note),
     isDone && !check.empty && h("div", { class: "tick" }, reviewed, h("div", {}, h("label", { for: "reviewed" }, t("record.reviewed")), h("p", { class: "hint", id: "reviewed-hint" }, t("record.reviewed.hint")))),

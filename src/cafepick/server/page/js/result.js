@@ -71,14 +71,14 @@ function verdicts(body, check) {
   const isWhole = check.model.subject === "whole";
   const photo = { ...check.photo, url: photoUrl(check) };
   const top = summary(check);
-  const picture = tray({ photo, beans: check.verdicts, label: t("result.tray", { name: photo.name, n: check.verdicts.length }), onpick: open });
-  const list = picks({ onpick: open, onhover: (bean) => picture.choose(bean) });
+  const picture = tray({ photo, beans: check.verdicts, label: t("result.tray", { name: photo.name, n: check.verdicts.length }), onpick: open, below: legend() });
+  const list = picks({ onpick: open, onhover: (bean) => picture.choose(bean ?? panel.bean()) });
   const panel = beanPanel(check, { onsay: say, onopen: (bean) => picture.choose(bean), onclose: close });
   const slider = strictness(check, { onmove: move, onrest: rest });
   const kept = record(check, { onchange: (patch) => save(patch) });
   const problem = h("div", {});
   const warnings = check.warnings.length > 0 && h("div", { class: "card note" }, h("h2", {}, t("result.warnings")), check.warnings.map((words) => h("p", { lang: "en" }, words)));
-  fill(body, h("div", { class: "stage" }, picture.element, legend()), top.element,
+  fill(body, h("div", { class: "stage" }, picture.element), top.element,
     h("div", { class: "side" }, problem, slider.element, panel.element, list.element, warnings, kept.element));
   draw();
 
@@ -100,6 +100,7 @@ function verdicts(body, check) {
   function open(bean) {
     picture.choose(bean);
     panel.open(check.verdicts.find((one) => one.bean === bean), rate);
+    picture.element.scrollIntoView({ block: window.innerWidth < 1024 ? "start" : "nearest" }); // on phones the panel comes from below
   }
 
   function close(bean) {

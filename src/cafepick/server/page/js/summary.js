@@ -2,7 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { sign } from "./rows.js";
-import { moment, number, percent, t } from "./words.js";
+import { number, percent, t } from "./words.js";
 
 export function summary(check) {
   const element = h("section", { class: "card summary" });
@@ -19,8 +19,7 @@ export function summary(check) {
         h("div", {}, h("dt", {}, t("result.by_number")), h("dd", {}, percent(share))),
         h("div", {}, h("dt", {}, t("result.by_area")), h("dd", {}, percent(areaShare)))),
       CUT > 0 && h("p", { class: "hint" }, t("result.cut", { n: CUT })),
-      corrections > 0 && h("p", { class: "hint" }, t("result.corrected", { n: corrections })),
-      h("p", { class: "hint" }, t("record.by", { moment: moment(check.created), model: check.model.name })));
+      corrections > 0 && h("p", { class: "hint" }, t("result.corrected", { n: corrections })));
   }
 
   return { element, tell };

@@ -5,7 +5,7 @@ import { address, ask, get } from "./api.js";
 import { button, failure, link, sure } from "./parts.js";
 import { reportFrame } from "./models.js";
 import { sign } from "./rows.js";
-import { duration, moment, number, percent, t } from "./words.js";
+import { duration, has, moment, number, percent, t } from "./words.js";
 
 const STAGES = ["starting", "finding", "cutting", "training", "encoding", "appearance", "joining", "calibrating", "saving"];
 const OVER = new Set(["done", "failed", "cancelled"]);
@@ -96,6 +96,9 @@ export async function trainingView(place, id) {
   return { title: first.name, gone: () => source?.close() };
 }
 
+/** A stage in words; a server that is newer than the page may have others. */
+const stageName = (stage) => (has(`training.stage.${stage}`) ? t(`training.stage.${stage}`) : stage);
+
 const facts = (training) => `${training.name} · ${t("training.facts", { photos: t("photos", { n: training.photos }), recipe: t(`teach.recipe.${training.recipe}`) })}`;
 
 function skipped(training) {
@@ -117,9 +120,9 @@ function stages() {
     if (stage !== present) {
       present = stage;
       draw();
-      announce(t(`training.stage.${stage}`));
+      announce(stageName(stage));
     }
-    bar.setAttribute("aria-label", t(`training.stage.${stage}`));
+    bar.setAttribute("aria-label", stageName(stage));
     if (state === "running" && all && stage !== "starting") bar.value = step / all;
     else bar.removeAttribute("value");
     steps.textContent = all && stage !== "starting" && stage !== "waiting" ? t("training.step", { step, steps: all }) : "";
@@ -129,7 +132,7 @@ function stages() {
   function draw() {
     const at = seen.indexOf(present);
     fill(element, seen.map((stage, index) => {
-      const words = t(`training.stage.${stage}`);
+      const words = stageName(stage);
       if (index === at) return h("li", { class: "present", "aria-current": "step" }, h("b", {}, words), bar, h("p", { class: "between hint" }, steps, left));
       return h("li", { class: index < at ? "past" : "" }, words);
     }));
@@ -174,7 +177,7 @@ function samples(training) {
 /** A training as a line of a list. */
 export function trainingRow(training) {
   const { step, steps, stage, state } = training;
-  const words = state === "running" ? `${t(`training.stage.${stage}`)}${steps ? ` · ${percent(step / steps)}` : ""}`
+  const words = state === "running" ? `${stageName(stage)}${steps ? ` · ${percent(step / steps)}` : ""}`
     : state === "queued" ? t("training.stage.waiting") : t(`training.${state}`);
   return h("li", {}, h("a", { class: "row-link", href: `#/training/${training.id}` },
     h("span", { class: "row-words" }, h("b", { class: "row-name" }, training.name), h("span", { class: "hint" }, `${moment(training.created)} · ${words}`))));

@@ -18,9 +18,10 @@ const PRINTED = 690; // CSS pixels of a printed page's width
  * @param {string} options.label of the whole
  * @param {(bean: number) => void} options.onpick a bean was tapped, or opened with Enter
  * @param {boolean} [options.zoomable]
+ * @param {HTMLElement} [options.below] what stands under the photo
  * @returns {{element: HTMLElement, mark: Function, choose: Function, focus: Function, gone: Function}}
  */
-export function tray({ photo, beans, label, onpick, zoomable = true }) {
+export function tray({ photo, beans, label, onpick, zoomable = true, below = null }) {
   const looks = new Map();
   const hits = new Map();
   const shown = new Map(); // bean -> {kind, hand, label}
@@ -40,7 +41,7 @@ export function tray({ photo, beans, label, onpick, zoomable = true }) {
     class: "photo", viewBox: `0 0 ${photo.width} ${photo.height}`, role: "group", "aria-label": label,
   }, picture, under, plates, over);
   const pane = h("div", { class: "pane" }, svg);
-  const element = h("div", { class: "tray" }, pane, zoomable && zoomer());
+  const element = h("div", { class: "tray" }, pane, zoomable && h("div", { class: "foot" }, below ?? h("span", {}), zoomer()));
 
   let zoom = 1;
   let fitted = 0;

@@ -90,8 +90,9 @@ const capital = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
 
 /** What went wrong and what to do. The server's own sentence has the numbers; it speaks English. */
 export function trouble(error) {
+  if (!error.code) console.error(error); // a fault of the page itself
   const key = `error.${error.code ?? "page"}`;
-  if (language === "en" && error.message && !has(`${key}.own`) && error.code !== "offline") return sentence(error.message);
+  if (language === "en" && error.code && error.message && error.code !== "offline") return sentence(error.message);
   return has(key) ? t(key) : t("error.failed", { message: error.message });
 }
 

@@ -22,17 +22,18 @@ TINY = ("model.width=8", "gan.batch=8", "gan.checkpoint_every=4", "search.steps=
 class Served:
     """One server process."""
 
-    def __init__(self, data: Path, *words: object, file_size: int | None = None) -> None:
+    def __init__(self, data: Path, *words: object, file_size: int | None = None, port: int | None = None) -> None:
         """Start it and wait until it answers.
 
         Args:
             data: its folder.
             words: more of the command line.
             file_size: bytes that the system lets it write into one file; None: any.
+            port: to answer on; None: one that is free.
         """
         self.data = data
         self.database = "postgresql" if "--database" in words else "sqlite"
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data.parent / f"{data.name}.log"
         command = [sys.executable, "-m", "cafepick.cli.app", "serve", "--port", str(self.port), "--data", str(data)]

@@ -48,6 +48,15 @@ def test_fused_scores_are_weighted_sums() -> None:
     assert Fusion.from_tensors(fusion.weights, fusion.to_tensors()).score(new) == pytest.approx(expected)
 
 
+def test_the_order_of_the_parts_changes_no_bit() -> None:
+    random = np.random.default_rng(2)
+    good = {name: random.normal(size=300) for name in ("reconstruction", "comparison", "appearance")}
+    new = {name: random.normal(size=500) for name in good}
+    weights = {"reconstruction": 0.2, "comparison": 0.7, "appearance": 1.0}
+    one, other = (Fusion.fit(good, dict(sorted(weights.items(), reverse=way))) for way in (False, True))
+    np.testing.assert_array_equal(one.score(new), other.score(new))
+
+
 def test_unusable_scales_are_refused() -> None:
     with pytest.raises(TrainingError, match="2 good subjects"):
         Surprise.fit(np.array([1.0]))

@@ -82,7 +82,8 @@ class Fusion:
 
     def score(self, parts: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return (n,) fused scores of the parts' scores, each (n,)."""
-        return np.sum([weight * self.scales[name].of(parts[name]) for name, weight in self.weights.items()], axis=0)
+        used = sorted(self.weights.items())  # a file sorts them: the order of summation must be the same before and after
+        return np.sum([weight * self.scales[name].of(parts[name]) for name, weight in used], axis=0)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return the scales as named arrays, for the artefact; the weights belong in its header."""

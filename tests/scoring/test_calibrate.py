@@ -142,7 +142,9 @@ def test_needed_is_the_smallest_number_that_can_reject_anything(rate):
     assert n == 1 or 1 / n > rate
 
 
-@pytest.mark.parametrize(("rate", "n"), [(0.5, 1), (0.1, 9), (0.05, 19), (0.02, 49), (0.01, 99), (0.001, 999)])
+@pytest.mark.parametrize(
+    ("rate", "n"), [(0.5, 1), (0.1, 9), (0.05, 19), (0.02, 49), (0.01, 99), (0.001, 999), (5e-324, 2**53)]
+)
 def test_needed_for_common_rates(rate, n):
     assert needed(rate) == n
 

@@ -15,8 +15,8 @@ import httpx
 
 Client = httpx.Client
 
-TINY = ("model.width=8", "gan.batch=8", "gan.checkpoint_every=4", "search.steps=4")
-"""Settings of a training that takes seconds."""
+TINY = ("model.width=8", "gan.batch=8", "gan.checkpoint_every=4", "search.steps=4", "encoder.steps=400")
+"""Settings of a training that takes seconds; the encoder's steps are for the whole length of ``quick``."""
 
 
 class Served:

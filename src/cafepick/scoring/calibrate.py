@@ -111,7 +111,7 @@ def needed(false_reject: float) -> int:
         ConfigError: the rate is not between 0 and 1.
     """
     _check_share(false_reject, "--false-reject")
-    count = max(math.floor(1 / false_reject), 2)  # right, or one too few
+    count = max(math.floor(min(1 / false_reject, 2**53)), 2)  # right, or one too few; nobody has more beans
     return count - 1 if 1 / count <= false_reject else count
 
 

@@ -241,7 +241,8 @@ class Trainer:
         if result is not None and result.get("state") == "done":
             self._register(training, result)
         elif result is not None:
-            self._close(training, "failed", {"code": "training_failed", "message": str(result.get("error"))})
+            said = self._without_paths(training, str(result.get("error")))
+            self._close(training, "failed", {"code": "training_failed", "message": said})
         elif self._is_cancelled(training):
             self._close(training, "cancelled", None)
         else:
@@ -256,7 +257,8 @@ class Trainer:
             return
         folder = self._vault.training(training)
         if attempts > ATTEMPTS:
-            said = f"the training ended {ATTEMPTS} times without getting further: {_tail(folder / 'worker.log')}"
+            last = self._without_paths(training, _tail(folder / "worker.log"))
+            said = f"the training ended {ATTEMPTS} times without getting further: {last}"
             self._close(training, "failed", {"code": "training_failed", "message": said})
             return
         (folder / "stop").unlink(missing_ok=True)
@@ -298,6 +300,11 @@ class Trainer:
             left_out = set(photo["unticked"])
             outlines = [bean["outline"] for bean in self._photos.beans(photo["id"]) if bean["bean"] not in left_out]
         return {"id": photo["id"], "path": str(path), "outlines": outlines}
+
+    def _without_paths(self, training: str, said: str) -> str:
+        """Return what a training says, in words that a client knows."""
+        said = _PATH.sub("the photo", said).replace(str(self._vault.training(training)), "the photos")
+        return said.replace(str(self._vault.folder), "the data folder")
 
     def _register(self, training: str, result: dict[str, Any]) -> None:
         """Give the model its place and its entry; each step may have been done by an earlier server."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -88,6 +89,21 @@ def test_half_a_line_of_a_killed_run_spoils_no_other(tmp_path: Path) -> None:
     assert json.loads(path.read_text().splitlines()[2])["bean"] == 3
 
 
+def test_a_full_disk_is_told_and_leaves_no_half_a_line(
+    tmp_path: Path, files_of_at_most: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    path = tmp_path / "beans.jsonl"
+    lines = JsonLines(path)
+    lines.write(result(1))
+    whole = path.read_bytes()
+    with files_of_at_most(len(whole) + 100), pytest.raises(OutputError, match=r"beans\.jsonl: .*free some space"):
+        lines.write(result(2))
+    assert path.read_bytes() == whole
+    lines.write(result(3))
+    lines.close()
+    assert [json.loads(line)["bean"] for line in path.read_text().splitlines()] == [1, 3]
+
+
 def test_where_nothing_can_be_written_is_said_at_the_beginning(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot write .*choose another place"):
@@ -112,6 +128,18 @@ def test_what_a_server_refuses_is_not_sent_again(inbox: tuple[type[Inbox], str])
         sender.put(result(1))
     assert server.posts == 1
     assert sender.counts()["failed"] == 1
+
+
+def test_an_absent_server_is_told_of_once_and_when_it_is_back(
+    inbox: tuple[type[Inbox], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, url = inbox
+    server.answers[:] = [503] * 4
+    with Background(Webhook(url), pauses=(0.02,) * 5) as sender:
+        sender.put(result(1))
+        assert wait_for(lambda: sender.delivered == 1)
+        sender.put(result(2))
+    assert caplog.messages == ["webhook: the server answers 503; trying again", "webhook: takes results again"]
 
 
 def test_a_slow_or_absent_server_never_makes_the_work_wait(inbox: tuple[type[Inbox], str]) -> None:
@@ -139,6 +167,7 @@ def test_the_end_does_not_wait_for_ever() -> None:
     began = time.monotonic()
     sender.close(patience=0.1)
     assert time.monotonic() - began < 3
+    assert sum(sender.counts().values()) == 1, "what is on its way is not forgotten"
     assert wait_for(lambda: sender.failed == 1)
 
 

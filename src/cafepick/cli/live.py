@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,13 +15,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cafepick.errors import OutputError
+from cafepick.watch.outlets import write_to
+
 if TYPE_CHECKING:
     from cafepick.watch.latency import Summary
     from cafepick.watch.records import Result
 
 ROWS = 15
 COLOURS = {"OK": "green", "NG": "bold red", "CUT": "dim"}
-COLUMNS = ("bean", "verdict", "p", "score", "views", "at x", "at y", "leaves at s", "± ms", "took ms")
+COLUMNS = ("bean", "verdict", "p", "score", "views", "x px", "y px", "leaves at s", "± ms", "took ms")
 
 
 class Screen(Protocol):
@@ -47,7 +51,23 @@ def screen(*, quiet: bool) -> Iterator[Screen]:
         yield _Lines(quiet=quiet)
         return
     with Live(console=console, refresh_per_second=5) as live:
-        yield _Table(live)
+        table = _Table(live)
+        yield table
+        table.end()
+
+
+def to_stdout(line: str) -> None:
+    """Write a line that others read as it comes.
+
+    Raises:
+        OutputError: nobody reads any more, or the disk is full.
+    """
+    try:
+        write_to(sys.stdout, line)
+    except OutputError:
+        with suppress(OSError):  # what is still buffered would fail once more at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def cells(result: Result) -> tuple[str, ...]:
@@ -95,13 +115,15 @@ class _Lines:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._dropped = 0
-        if not quiet:
-            sys.stdout.write("\t".join(COLUMNS) + "\n")
+        self._headed = False
 
     def result(self, result: Result) -> None:
-        if not self._quiet:
-            sys.stdout.write("\t".join(cells(result)) + "\n")
-            sys.stdout.flush()
+        if self._quiet:
+            return
+        if not self._headed:
+            self._headed = True
+            to_stdout("\t".join(COLUMNS))
+        to_stdout("\t".join(cells(result)))
 
     def progress(self, summary: Summary) -> None:
         self.notice(in_words(summary))
@@ -133,12 +155,18 @@ class _Table:
         dropped = dropped_in_words(summary, self._dropped)
         self._dropped = summary.dropped
         with self._lock:
-            self._state = [Text(in_words(summary))]
+            self._state = [Text(part) for part in in_words(summary).split("; ")]
             self._state += [Text(dropped, style="yellow")] if dropped else []
             self._draw()
 
     def notice(self, text: str) -> None:
-        self._live.console.print(text, highlight=False)
+        self._live.console.print(Text(text))
+
+    def end(self) -> None:
+        """Leave the table alone; the summary, which comes next, says how it went."""
+        with self._lock:
+            self._state = []
+            self._draw()
 
     def _draw(self) -> None:
         table = Table(*COLUMNS)

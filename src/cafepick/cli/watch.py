@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cafepick.cli.live import Screen, dropped_in_words, in_words, screen
-from cafepick.cli.options import SOME_PHOTOS_FAILED, Device, FalseReject, ModelIn
+from cafepick.cli import options
+from cafepick.cli.live import Screen, dropped_in_words, in_words, screen, to_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def watch(
             help="A camera's number (0), an rtsp:// or http:// stream, a video file, or a folder that fills."
         ),
     ],
-    model: ModelIn,
+    model: options.ModelIn,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File of JSON lines, one a bean; continued. '-' is stdout.")
     ] = None,
@@ -47,8 +47,8 @@ def watch(
         str | None, typer.Option(help="Publish the beans: mqtt://user:password@host:1883/topic, or mqtts://.")
     ] = None,
     summary_file: Annotated[Path | None, typer.Option("--summary", help="JSON file of the summary at the end.")] = None,
-    method: Annotated[str, typer.Option(help="How the closest good bean is found, as for detect.")] = "exact",
-    false_reject: FalseReject = None,
+    method: options.How = options.Method.auto,
+    false_reject: options.FalseReject = None,
     views: Annotated[int, typer.Option(help="Views of each bean that are judged at most.", min=1, max=20)] = 3,
     agree: Annotated[
         Agree, typer.Option(help="all: a bean is NG if all its views say so (flat belt); any: if one does (it rolls).")
@@ -71,7 +71,7 @@ def watch(
     give_up: Annotated[
         float | None, typer.Option(help="End after so many seconds without the camera. (default: never)", min=0)
     ] = None,
-    device: Device = "auto",
+    device: options.Device = "auto",
 ) -> None:
     """Follow beans on a belt: each is judged once, on its best views, and its exit is foreseen for an ejector."""
     from cafepick.cli.stopping import stop_on_signal
@@ -87,9 +87,9 @@ def watch(
     with ExitStack() as stack:
         show = stack.enter_context(screen(quiet=to_stdout))
         stack.enter_context(_warnings_to(show))
-        options = FeedOptions(fps=fps, realtime=realtime, idle=idle, give_up=give_up)
-        feed = open_feed(source, options, stop=stop, notice=show.notice)
-        detector = Detector.load(model, method=method, device=device)
+        how = FeedOptions(fps=fps, realtime=realtime, idle=idle, give_up=give_up)
+        feed = open_feed(source, how, stop=stop, notice=show.notice)
+        detector = Detector.load(model, method=method.value, device=device)
         job = Watch(
             tracking=TrackSettings(views=views, lead=lead, beyond=beyond),
             judging=JudgeSettings(
@@ -132,12 +132,12 @@ def _senders(webhook: str | None, mqtt: str | None) -> list[Background]:
 @contextmanager
 def _writer(out: Path | None) -> Iterator[Callable[[Result], None]]:
     """Yield what writes a line of JSON, if one is wanted."""
-    from cafepick.watch.outlets import JsonLines, write_to
+    from cafepick.watch.outlets import JsonLines, json_line
 
     if out is None:
         yield lambda _: None
     elif str(out) == "-":
-        yield lambda result: write_to(sys.stdout, result)
+        yield lambda result: to_stdout(json_line(result))
     else:
         lines = JsonLines(out)
         try:
@@ -175,4 +175,4 @@ def _told(summary: Summary, outlets: dict[str, dict[str, int]]) -> int:
     sys.stderr.write("".join(f"{line}\n" for line in lines if line))
     if summary.stopped:
         return 130
-    return SOME_PHOTOS_FAILED if summary.unreadable else 0
+    return options.SOME_PHOTOS_FAILED if summary.unreadable else 0

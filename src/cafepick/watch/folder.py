@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POLL: Final = 0.1
-"""Seconds between looks at the folder."""
+"""Seconds between looks at the folder; more for a full one, which takes long to look through."""
+LOOKING: Final = 0.1
+"""Share of the time that may go into looking."""
 SETTLED: Final = 0.3
 """A file that has not changed for so many seconds is taken for whole, unless it cannot be read..."""
 HOPELESS: Final = 5.0
@@ -55,7 +57,10 @@ class FolderFrames:
         done: set[str] = set()
         number, last_news = 0, time.monotonic()
         while not self.stop.is_set():
-            for name in self._changed(waiting, done):
+            began = time.monotonic()
+            settled = self._changed(waiting, done)
+            took = time.monotonic() - began
+            for name in settled:
                 last_news = time.monotonic()
                 photo = self._read(name, waiting, done)
                 if photo is not None:
@@ -67,7 +72,7 @@ class FolderFrames:
                 last_news = time.monotonic()
             if self.idle is not None and time.monotonic() - last_news > self.idle:
                 return
-            self.stop.wait(POLL)
+            self.stop.wait(max(POLL, took / LOOKING))
 
     def _changed(self, waiting: dict[str, _Newcomer], done: set[str]) -> list[str]:
         """Note what is new in the folder; return the files that have settled, in order of arrival."""
@@ -82,7 +87,7 @@ class FolderFrames:
             state = (status.st_size, status.st_mtime_ns)
             if path.name not in waiting or waiting[path.name].state != state:
                 waiting[path.name] = _Newcomer(state, now)
-        return [name for name, file in waiting.items() if now - file.since >= SETTLED and file.state[0] > 0]
+        return [name for name, file in waiting.items() if now - file.since >= (SETTLED if file.state[0] else HOPELESS)]
 
     def _listed(self) -> list[Path]:
         try:

@@ -147,9 +147,11 @@ class Judging:
         return self
 
     def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self.close()
+        """Wait until all beans are judged; not if the user wants to stop at once."""
+        if kind is None or not issubclass(kind, KeyboardInterrupt):
+            self.close()
 
     def put(self, beans: Sequence[Bean]) -> None:
         """Hand over beans; waits while too many are waiting.

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections import deque
+from os import SEEK_END
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 
 from cafepick.errors import CafepickError, OutputError
@@ -72,11 +73,15 @@ class JsonLines:
         """Append a line.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: it cannot be written; the file then ends with the line before.
         """
+        line = json_line(result).encode() + b"\n"
+        end = self._stream.seek(0, SEEK_END)
         try:
-            self._stream.write(json_line(result).encode() + b"\n")
+            while line:  # a disk that is nearly full takes a part, and refuses the rest
+                line = line[self._stream.write(line) or 0 :]
         except OSError as error:
+            self._stream.truncate(end)
             raise self._failed(error) from error
 
     def close(self) -> None:
@@ -101,10 +106,17 @@ def json_line(result: Result) -> str:
     return json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False)
 
 
-def write_to(stream: TextIO, result: Result) -> None:
-    """Write a line to a stream that others read as it comes."""
-    stream.write(json_line(result) + "\n")
-    stream.flush()
+def write_to(stream: TextIO, line: str) -> None:
+    """Write a line to a stream that others read as it comes.
+
+    Raises:
+        OutputError: nobody reads any more, or the disk is full.
+    """
+    try:
+        stream.write(f"{line}\n")
+        stream.flush()
+    except OSError as error:
+        raise OutputError(f"cannot write to {stream.name} any more: {error.strerror or error}") from error
 
 
 class Background:
@@ -117,6 +129,9 @@ class Background:
         """Results given up after all tries."""
         self.discarded = 0
         """Results thrown away because too many were waiting."""
+        self._taken_in = 0
+        self._trouble = ""
+        """What was said last of a receiver that does not take results; empty while it does."""
         self._pauses = pauses
         self._most = most
         self._queue: deque[dict[str, Any]] = deque()
@@ -133,6 +148,7 @@ class Background:
                 self._queue.popleft()
                 self.discarded += 1
             self._queue.append(result.to_json())
+            self._taken_in += 1
             self._change.notify()
 
     def counts(self) -> dict[str, int]:
@@ -141,15 +157,24 @@ class Background:
             "delivered": self.delivered,
             "failed": self.failed,
             "discarded": self.discarded,
-            "waiting": len(self._queue),
+            "waiting": self._waiting,
         }
+
+    @property
+    def _waiting(self) -> int:
+        """Results that wait or are on their way."""
+        return self._taken_in - self.delivered - self.failed - self.discarded
 
     def close(self, patience: float = PATIENCE) -> None:
         """Wait for what is on its way, but not for ever."""
         self._closed.set()
         with self._change:
             self._change.notify()
-        self._thread.join(patience)
+        self._thread.join(min(patience, 1.0))
+        if self._thread.is_alive() and patience > 1:
+            name, wait = self.receiver.name, patience - 1
+            LOGGER.warning("%s: %d results on their way; waiting up to %.0f s more", name, self._waiting, wait)
+            self._thread.join(wait)
         self._hurry.set()  # no more pauses between tries
         self._thread.join(1)
 
@@ -194,6 +219,11 @@ class Background:
             LOGGER.warning("%s: %s; it will not take these %d results", self.receiver.name, error, len(batch))
             return False
         except DeliveryError as error:
-            LOGGER.warning("%s: %s", self.receiver.name, error)
+            if str(error) != self._trouble:  # an absent server is told of once, not at every try
+                self._trouble = str(error)
+                LOGGER.warning("%s: %s; trying again", self.receiver.name, error)
             return None
+        if self._trouble:
+            self._trouble = ""
+            LOGGER.warning("%s: takes results again", self.receiver.name)
         return True

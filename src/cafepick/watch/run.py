@@ -10,11 +10,14 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from cafepick.errors import ConfigError
 from cafepick.watch.capture import Capture
 from cafepick.watch.folder import FolderFrames
-from cafepick.watch.judge import JudgeSettings, Judging, judge_still
+from cafepick.watch.judge import JudgeSettings, Judging, judge_beans, judge_still
 from cafepick.watch.latency import Summary, Tally
+from cafepick.watch.records import Frame
 from cafepick.watch.spot import spot
 from cafepick.watch.tracker import Tracker, TrackSettings
 
@@ -103,6 +106,8 @@ def watch_belt(
         )
 
     settings = replace(watch.judging, live=feed.live)
+    if feed.live:
+        _warm_up(judge, watch)
     with Capture(iter(feed.frames), live=feed.live, stop=stop) as capture:
         clock = _Clock()
         with Judging(judge, settings, deliver) as judging:
@@ -113,6 +118,16 @@ def watch_belt(
                     reports.progress(summary())
             judging.put(tracker.finish())
         return summary()
+
+
+def _warm_up(judge: Judge, watch: Watch) -> None:
+    """Do all that only the first frame has to wait for, on a drawn one, before the camera runs."""
+    photo = np.full((120, 160, 3), 230, np.uint8)
+    photo[40:80, 60:100] = 90
+    tracker = Tracker(watch.tracking)
+    for number in range(2):
+        tracker.add(spot(Frame(number, number / 60, 0.0, photo)))
+    judge_beans(judge, tracker.finish(), watch.judging)
 
 
 def watch_stills(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 
 from cafepick.errors import SourceError
+from cafepick.watch.clock import CameraClock, stamp_of
 from cafepick.watch.records import Frame
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ TIMEOUT_MS: Final = 5000
 """A network stream that sends nothing for so long is lost."""
 FASTEST: Final = 2000.0
 """A file that says it has more frames a second than this does not know."""
+AT_ONCE: Final = 0.5
+"""Frames that come in less than this share of the time that lies between them have been waiting."""
+QUIET: Final = "-8"
+"""``AV_LOG_QUIET`` of FFmpeg, which would tell of every try to find a lost camera, password included."""
 
 
 def is_url(source: str) -> bool:
@@ -103,11 +109,12 @@ def live_frames(
     name = f"camera {source}" if isinstance(source, int) else without_password(source)
     video = _opened(source)
     if video is None:
-        raise SourceError(f"{name} cannot be opened: is it connected and switched on, and does nothing else use it?")
-    began, number = time.monotonic(), 0
+        ask = "does nothing else use it" if isinstance(source, int) else "are address, user and password right"
+        raise SourceError(f"{name} cannot be opened: is it connected and switched on, and {ask}?")
+    began, number, clock = time.monotonic(), 0, CameraClock()
     while video is not None:
-        for captured, photo in _live_photos(video, stop):
-            yield Frame(number, captured - began, captured, photo)
+        for stamp, captured, photo in _live_photos(video, stop):
+            yield Frame(number, clock.seconds(stamp, captured - began), captured, photo)
             number += 1
         video.release()
         if stop.is_set():
@@ -120,14 +127,26 @@ def live_frames(
             notice(f"{name} has been away for {give_up:.0f} s; giving up")
 
 
-def _live_photos(video: cv2.VideoCapture, stop: threading.Event) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Yield frames with the time at which they came, until there is none."""
+def _live_photos(
+    video: cv2.VideoCapture, stop: threading.Event
+) -> Iterator[tuple[float | None, float, NDArray[np.uint8]]]:
+    """Yield frames with their time stamps and the times at which they came, until there is none."""
+    came, stamp, is_old = time.monotonic(), None, True
     while not stop.is_set() and video.grab():
-        captured = time.monotonic()
+        before, came = (came, stamp), time.monotonic()
+        stamp = stamp_of(video)
+        is_old = is_old and stamp is not None and not _keeps_time(before, (came, stamp))
+        if is_old:  # came in a heap while the stream was being opened; the beans have passed long ago
+            continue
         there, picture = video.retrieve()
         if not there:
             return
-        yield captured, _rgb(picture)
+        yield stamp, came, _rgb(picture)
+
+
+def _keeps_time(before: tuple[float, float | None], now: tuple[float, float]) -> bool:
+    """Whether two frames came about as far apart as their stamps are, by arrival and stamp of each."""
+    return before[1] is not None and now[0] - before[0] >= AT_ONCE * (now[1] - before[1])
 
 
 def _found_again(source: int | str, stop: threading.Event, give_up: float | None) -> cv2.VideoCapture | None:
@@ -143,6 +162,9 @@ def _found_again(source: int | str, stop: threading.Event, give_up: float | None
 
 
 def _opened(source: int | str) -> cv2.VideoCapture | None:
+    """Open a camera or stream; None if that fails, for which our own messages have to do."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", QUIET)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     if isinstance(source, int):
         video = cv2.VideoCapture(source)
         video.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # old frames are of no use

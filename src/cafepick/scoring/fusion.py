@@ -82,7 +82,7 @@ class Fusion:
 
     def score(self, parts: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return (n,) fused scores of the parts' scores, each (n,)."""
-        used = sorted(self.weights.items())  # a file sorts them: the order of summation must be the same before and after
+        used = sorted(self.weights.items())  # as a file has them: sums are the same to the bit
         return np.sum([weight * self.scales[name].of(parts[name]) for name, weight in used], axis=0)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:

@@ -372,3 +372,9 @@ def test_a_mask_of_the_photo_comes_to_the_crop_and_back():
     patch = map_to_photo(inside, crop, spot.shape)
     back[patch.place] = patch.values
     assert np.count_nonzero(back & spot) / np.count_nonzero(back | spot) > 0.75
+
+
+def test_a_speck_smaller_than_a_crop_pixel_has_one():
+    speck = np.array([[150, 150], [150.4, 150], [150.4, 150.4]], np.float32)
+    crop = crop_one(speck, replace(CONFIG, zoom=0.3))
+    assert 1 <= crop.mask.sum() <= 4

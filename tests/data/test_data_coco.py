@@ -63,7 +63,16 @@ def test_of_several_polygons_the_largest_counts(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "polygon", [[1, 1, 2, 2], [1, 1, 2, 2, 3, 3], [], [1, 2, 3, 4, 5], [0, 0, 1, 0, float("nan"), 1]]
+    "polygon",
+    [
+        [1, 1, 2, 2],
+        [1, 1, 2, 2, 3, 3],
+        [],
+        [1, 2, 3, 4, 5],
+        [0, 0, 1, 0, float("nan"), 1],
+        [0, 0, 1e9, 0, 1e9, 1e9],
+        [0, 0, float("inf"), 0, 9, 9],
+    ],
 )
 def test_polygons_without_area_are_left_out_and_counted(tmp_path: Path, polygon: list[float]):
     coco = read_coco(written(tmp_path, [annotation(7, segmentation=[polygon]), annotation(8)]))

@@ -232,6 +232,41 @@ def test_a_bad_photo_without_a_mask_is_left_out_of_the_pixels(data, evaluate, tm
     assert "pixel: 1 photos with defects have no mask and are left out" in metrics["omitted"]
 
 
+def test_a_mask_that_marks_nothing_is_told(data, evaluate, tmp_path):
+    folder = copied(data, tmp_path / "mvtec")
+    said = "masks: 1 masks mark no bean of their photo, so all count as good, first that of test/mixed/b.jpg"
+    assert said not in evaluate(open_source(folder)).metrics["omitted"]
+    write_image(folder / "ground_truth/mixed/b_mask.png", np.zeros((900, 1200), bool))
+    assert said in evaluate(open_source(folder)).metrics["omitted"]
+    write_image(folder / "ground_truth/mixed/a_mask.png", np.zeros((900, 1200), bool))
+    metrics = evaluate(open_source(folder)).metrics
+    assert metrics["subjects"]["defect"] == 0
+    assert "pixel: no mask that could be used marks a defect" in metrics["omitted"]
+
+
+def test_annotations_beyond_the_photo_are_no_obstacle(data, evaluate, tmp_path):
+    copy(data.test[0], tmp_path / "a.jpg")
+    truth = json.loads(data.annotations.read_text(encoding="utf-8"))
+    truth["images"] = [{"id": 1, "file_name": "a.jpg"}]
+    truth["annotations"] = [one for one in truth["annotations"] if one["image_id"] == 1]
+    shapes = (
+        [[0, 0, 9e4, 0, 9e4, 9e4]],
+        [[-50, -50, -10, -50, -10, -10]],
+        [[0, 0, 1e9, 0, 0, 1e9]],
+        [[5, 5, 6, 5, 6, 6]],
+    )
+    for number, shape in enumerate(shapes, start=1000):
+        truth["annotations"].append({"id": number, "image_id": 1, "category_id": 1, "segmentation": shape})
+    (tmp_path / "coco.json").write_text(json.dumps(truth), encoding="utf-8")
+    source = open_source(tmp_path / "coco.json")
+    assert "left out 1 annotations" in str(source.note)
+    finding = evaluate(source).metrics["finding"]
+    assert (finding["annotated"], finding["recall"] > 0.8) == (23, True)
+    judged = evaluate(source, use_outlines=True).metrics["subjects"]
+    assert judged["good"] + judged["defect"] + judged["cut"] == 23
+    assert judged["cut"] >= 2
+
+
 def test_whole_photos_have_the_class_of_their_folder(data, tiny_detector, evaluate, tmp_path):
     model = changed(tiny_detector, crop=CropConfig(subject="whole", size=32))
     metrics = evaluate(open_source(copied(data, tmp_path / "mvtec")), model=model).metrics

@@ -255,7 +255,8 @@ def _crop_bean(source: _Reduced, contour: NDArray[np.float32], light: _Light, sc
     bean = source.warp(to_photo, config.size) * light.at(pose.centre)
     image = BLANK + coverage[:, :, None] * (np.minimum(bean, 255) - BLANK)
     pixels = np.rint(image).astype(np.uint8)
-    return Crop(to_channels(pixels, config.channels), coverage >= 0.5, to_photo, box_of(contour), pose.angle)
+    mask = coverage >= min(0.5, float(coverage.max()))  # an annotated speck has the pixel that it covers most of
+    return Crop(to_channels(pixels, config.channels), mask, to_photo, box_of(contour), pose.angle)
 
 
 def _coverage(contour: NDArray[np.float32], to_photo: NDArray[np.float64], size: int) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+FARTHEST: Final = 100_000.0
+"""No photo has so many pixels a side, so no outline reaches so far."""
+
 
 @dataclass(frozen=True, eq=False)
 class Coco:
@@ -31,7 +34,8 @@ class Coco:
     items: tuple[Item, ...]
     """In the file's order; ``name`` is the photo's path relative to the file, ``outlines`` may be empty."""
     unusable: tuple[int, ...]
-    """Ids of annotations whose polygon has fewer than three corners or no area; they are left out."""
+    """Ids of annotations whose polygon has fewer than three corners, no area or coordinates beyond ``FARTHEST``; they
+    are left out."""
 
 
 def read_coco(path: Path) -> Coco:
@@ -150,9 +154,9 @@ def _outline(path: Path, annotation: dict[str, Any]) -> NDArray[np.float32] | No
 
 
 def _polygon(numbers: Sequence[float]) -> NDArray[np.float32]:
-    """Return (n, 2) x, y; empty where the numbers are no pairs or not finite."""
+    """Return (n, 2) x, y; empty where the numbers are no pairs, not finite or far outside any photo."""
     values = np.array([float(number) for number in numbers], np.float32)
-    if len(values) % 2 or not np.isfinite(values).all():
+    if len(values) % 2 or not (np.abs(values) <= FARTHEST).all():  # also false for NaN
         return np.empty((0, 2), np.float32)
     return values.reshape(-1, 2)
 

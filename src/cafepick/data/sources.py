@@ -226,7 +226,8 @@ def _label(path: Path, root: Path) -> str | None:
 def _unusable_note(path: Path, ids: Sequence[int]) -> str | None:
     if not ids:
         return None
-    return f"left out {len(ids)} annotations of {path} whose polygon has no area: {_some([str(i) for i in ids])}"
+    some = _some([str(i) for i in ids])
+    return f"left out {len(ids)} annotations of {path} whose polygon has no area or lies far outside: {some}"
 
 
 def _refuse_option(option: str, value: object) -> None:

@@ -179,7 +179,7 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
     """Return the content of ``metrics.json``."""
     judged = notes.judged()
     subjects = evaluate_subjects(judged, _promise(job.detector, job.false_reject), _promises(job))
-    pixels, finding = _pixels(notes), _finding(job, notes)
+    pixels, finding = _pixels(job, notes), _finding(job, notes)
     verdicts = Counter(row.verdict for row in notes.subjects)
     unmatched = sum(row.label is None and row.score is not None for row in notes.subjects)
     facts = job.detector.facts
@@ -222,9 +222,11 @@ def _promises(job: Evaluation) -> list[Promise]:
     return [_promise(job.detector, rate) for rate in RATES if needed(rate) <= count]
 
 
-def _pixels(notes: Notes) -> Findings:
+def _pixels(job: Evaluation, notes: Notes) -> Findings:
     if not notes.pixels or not any(one.mask.any() for one in notes.pixels):
-        return Findings({"pixel": None}, ("pixel: the source has no masks",))
+        masks = any(item.mask_path is not None for item in job.source.items)
+        reason = "no mask that could be used marks a defect" if masks else "the source has no masks"
+        return Findings({"pixel": None}, (f"pixel: {reason}",))
     findings = evaluate_pixels(notes.pixels)
     left_out = f"pixel: {notes.without_mask} photos with defects have no mask and are left out"
     return findings._replace(omitted=(*findings.omitted, *([left_out] if notes.without_mask else [])))
@@ -244,7 +246,7 @@ def _finding(job: Evaluation, notes: Notes) -> Findings:
 
 def _hints(job: Evaluation, judged: Judged, notes: Notes) -> list[str]:
     """Say what may be a slip of the user."""
-    hints = _seen_before(job)
+    hints = [*_seen_before(job), *_unmarked(job, notes)]
     if len(judged) and judged.defective.all():
         classes = ", ".join(sorted({str(label) for label in judged.labels}))
         hints.append(f"good: none of the classes {classes} means good; name one that does with --good")
@@ -255,6 +257,19 @@ def _hints(job: Evaluation, judged: Judged, notes: Notes) -> list[str]:
         if lost:
             hints.append(f"labels: {len(lost)} labelled beans were not found, first bean {lost[0][1]} of {lost[0][0]}")
     return hints
+
+
+def _unmarked(job: Evaluation, notes: Notes) -> list[str]:
+    """Tell of photos of defects whose mask marks none of their beans: the mask may be the wrong one."""
+    if job.labelling.labels is not None:
+        return []
+    marked = {row.image for row in notes.subjects if row.label is None or not job.labelling.is_good(row.label)}
+    judged = {row.image for row in notes.subjects if row.score is not None}
+    masked = [item for item in job.source.items if item.mask_path is not None and item.outlines is None]
+    lost = [item.name for item in masked if item.name in judged and item.name not in marked]
+    if not lost:
+        return []
+    return [f"masks: {len(lost)} masks mark no bean of their photo, so all count as good, first that of {lost[0]}"]
 
 
 def _seen_before(job: Evaluation) -> list[str]:

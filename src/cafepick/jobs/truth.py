@@ -101,23 +101,23 @@ class Labelling:
             PhotoError: its mask cannot be read or has another size.
         """
         mask = None if item.mask_path is None else _mask_of(item, prepared.shape)
-        labels, found = self._from_outlines(item, prepared.outlines)
+        labels, found = self._from_outlines(item, prepared)
         if labels is None:
             labels = self._from_photo(item, prepared.outlines, mask)
         if self.labels is not None:
             labels = tuple(self.labels.of(item.name, bean) for bean in range(1, len(prepared.outlines) + 1))
         return Truth(labels, mask, found)
 
-    def _from_outlines(
-        self, item: Item, outlines: Sequence[Outline | None]
-    ) -> tuple[tuple[str | None, ...] | None, Found | None]:
+    def _from_outlines(self, item: Item, prepared: Prepared) -> tuple[tuple[str | None, ...] | None, Found | None]:
         """Labels by annotated outlines; None where there are none, or where the photo itself is the subject."""
-        contours = [outline.contour for outline in outlines if outline is not None]
-        if item.outlines is None or item.outline_labels is None or len(contours) < len(outlines):
+        contours = [outline.contour for outline in prepared.outlines if outline is not None]
+        if item.outlines is None or item.outline_labels is None or len(contours) < len(prepared.outlines):
             return None, None
         if self.use_outlines:
             return item.outline_labels, None
-        pairs = match_outlines(contours, item.outlines)
+        last_pixel = np.array(prepared.shape[::-1], np.float32) - 1
+        annotated = [np.clip(outline, np.float32(0), last_pixel) for outline in item.outlines]  # what the photo shows
+        pairs = match_outlines(contours, annotated)
         partner = {pair.found: item.outline_labels[pair.annotated] for pair in pairs}
         matched = {pair.annotated for pair in pairs}
         alone = tuple(label for number, label in enumerate(item.outline_labels) if number not in matched)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from serve_process import Client, Served, code_of, uploaded, wait_until
+from serve_process import Client, Served, code_of, taken_in, uploaded, wait_until
 
 from cafepick.images import write_image
 from cafepick.server.guard import Buckets
@@ -132,6 +134,34 @@ def test_limits_and_slow_clients(serve: Callable[..., Served], tmp_path: Path) -
     wait_until(lambda: not list((server.data / "tmp").iterdir()), seconds=5)
 
 
+def test_one_address_cannot_take_all_connections(serve: Callable[..., Served]) -> None:
+    server = serve("--limit", "connections_each=5")
+    idle = [connected(server, b"GET /api/v1/health HTTP/1.1\r\n") for _ in range(5)]
+    one_more = connected(server, b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert everything(one_more) == b""
+    for client in idle:
+        client.close()
+    with server.client() as client:
+        wait_until(lambda: answers(client))
+
+
+def answers(client: Client) -> bool:
+    try:
+        return client.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_strange_bodies_are_refused(client: Client) -> None:
+    json = {"Content-Type": "application/json"}
+    for body in (b"[" * 500_000, b'{"model": ' + b"9" * 10_000 + b"}", b"\xff\xfe", b"", b"null", b'{"model": NaN}'):
+        answer = client.post("/checks", content=body, headers=json)
+        assert answer.status_code in (400, 422), body[:20]
+        assert answer.json()["error"]["code"] == "invalid"
+    assert client.post("/checks", content=b"a=b").status_code == 422
+    assert "no-store" in client.get("/checks").headers["cache-control"]
+
+
 def connected(server: Served, start: bytes) -> socket.socket:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -172,6 +202,32 @@ def test_a_full_disk_leaves_nothing_half_written(
         assert code_of(client.post("/photos", content=trays[1].read_bytes())) == (507, "disk_full")
         health = client.get("/health")
         assert (health.status_code, health.json()["status"]) == (503, "degraded")
+
+
+def test_a_database_without_room_takes_nothing_by_half_and_goes_on_when_there_is_room(
+    serve: Callable[..., Served], trays: list[Path], tiny_model: Path
+) -> None:
+    server = serve()
+    with server.client() as client:
+        model, photo = taken_in(client, tiny_model), uploaded(client, trays[0])
+        wish = {"model": model, "photos": [photo], "note": "x" * 5000}
+        before = client.post("/checks", json={**wish, "photos": [photo] * 5}).json()["checks"]
+        wait_until(lambda: client.get(f"/checks/{before[0]['id']}").json()["state"] == "done")
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        assert code_of(client.post("/checks", json=wish)) == (507, "disk_full")
+        assert client.get("/checks").json()["total"] == 5
+        assert client.get("/photos").json()["total"] == 1
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        assert client.post("/checks", json=wish).status_code == 202
+        for check in client.get("/checks").json()["checks"]:
+            over = wait_until(lambda one=check: over_of(client, one["id"]))
+            assert over["state"] == "done" or over["error"]["code"] == "disk_full", over
+
+
+def over_of(client: Client, check: str) -> dict[str, Any] | None:
+    found = client.get(f"/checks/{check}").json()
+    return None if found["state"] in ("queued", "running") else found
 
 
 def test_buckets_let_a_burst_through_and_then_a_rate() -> None:

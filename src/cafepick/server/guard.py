@@ -93,6 +93,8 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if request.url.path.startswith("/api/"):
+                    headers.setdefault("Cache-Control", "no-store")
                 route = getattr(scope.get("route"), "path", "other")
                 self._monitor.answered(request.method, route, message["status"], time.monotonic() - began)
                 if message["status"] == 401 and _knocks(request):

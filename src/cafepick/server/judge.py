@@ -10,8 +10,10 @@ import queue
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from cafepick.detector import Detector
 from cafepick.server import evidence
@@ -34,6 +36,10 @@ MODELS: Final = 2
 """Detectors that a thread keeps open."""
 ATTEMPTS: Final = 3
 """A photo at which the whole process died so often is given up."""
+AGAIN_SECONDS: Final = 2.0
+"""Between two tries to reach the database."""
+
+T = TypeVar("T")
 
 
 class Judge:
@@ -126,7 +132,7 @@ class Judge:
 
     def _process(self, check: str, detectors: OrderedDict[str, Detector]) -> None:
         try:
-            asked = self._begin(check)
+            asked = self._insisting(lambda: self._begin(check))
         except ApiError:  # deleted while it waited
             return
         began = time.monotonic()
@@ -135,15 +141,26 @@ class Judge:
                 raise ApiError(
                     500, "failed", f"the server ended {ATTEMPTS} times while judging this photo: take it again"
                 )
-            beans, warnings = self._judge(asked, detectors)
+            beans, warnings = self._insisting(lambda: self._judge(asked, detectors))
         except Exception as error:
             problem = problem_of(error)
             if problem.status == 500 and not isinstance(error, ApiError):
                 LOGGER.exception("check %s failed", check)
-            self._finish(check, None, [], {"code": problem.code, "message": str(problem)})
+            told = {"code": problem.code, "message": str(problem)}
+            self._insisting(lambda: self._finish(check, None, [], told))
             return
-        self._finish(check, beans, warnings, None)
+        self._insisting(lambda: self._finish(check, beans, warnings, None))
         self._monitor.judged(time.monotonic() - began)
+
+    def _insisting(self, work: Callable[[], T]) -> T:
+        """Do what needs the database, again and again while it is away or has no room; not when the server stops."""
+        while True:
+            try:
+                return work()
+            except SQLAlchemyError as error:  # noqa: PERF203 - the loop is for it
+                LOGGER.warning("the database does not take the record: %s", str(error).splitlines()[0])
+                if self._stopping.wait(AGAIN_SECONDS):
+                    raise
 
     def _begin(self, check: str) -> CheckOut | None:
         """Mark a check as running; None if it was tried too often."""

@@ -7,7 +7,8 @@ pauses of a client that does not read its answer each have one.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from collections import Counter
+from typing import Any, ClassVar, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -24,6 +25,8 @@ class Patient(H11Protocol):
     """One connection."""
 
     limits = Limits()
+    open: ClassVar[Counter[str]] = Counter()
+    """Connections by address."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -32,12 +35,20 @@ class Patient(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the head of a request."""
         super().connection_made(transport)
+        self._address = str((transport.get_extra_info("peername") or ("",))[0])
+        self.open[self._address] += 1
+        if self.open[self._address] > self.limits.connections_each:
+            transport.abort()  # room is kept for others
+            return
         self._set("head", self.limits.header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget all timers."""
         for name in list(self._timers):
             self._clear(name)
+        self.open[self._address] -= 1
+        if not self.open[self._address]:
+            del self.open[self._address]
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -100,4 +111,4 @@ class Patient(H11Protocol):
 
 def patient(limits: Limits) -> type[H11Protocol]:
     """Return a protocol for uvicorn with these limits."""
-    return type("Patient", (Patient,), {"limits": limits})
+    return type("Patient", (Patient,), {"limits": limits, "open": Counter()})

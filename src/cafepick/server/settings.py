@@ -21,13 +21,14 @@ class Limits:
     body_bytes: int = 1_000_000
     batch: int = 500
     photos_per_training: int = 2000
-    queue: int = 1000
+    queue: int = 10_000
     drawing: int = 64
     rate: int = 50
     """Requests a second from one address beyond loopback; 0 for no limit."""
     burst: int = 200
     logins: int = 10
     connections: int = 400
+    connections_each: int = 300
     header_seconds: int = 15
     body_seconds: int = 300
     idle_seconds: int = 20

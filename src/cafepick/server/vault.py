@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO, Final, NamedTuple
 
+from fastapi.concurrency import run_in_threadpool
+
 from cafepick.errors import ConfigError
 from cafepick.files import make_folder, write_text
 from cafepick.server.lock import Held, hold
@@ -127,7 +129,7 @@ class Vault:
                         raise _too_large(size, most)
                     digest.update(chunk)
                     stream.write(chunk)
-                _flush(stream)
+                await run_in_threadpool(_flush, stream)  # a slow disk holds up nobody else
             if size == 0:
                 raise ApiError(422, "unreadable", "the body is empty: send the file itself as the body of the request")
         except BaseException:  # a client that vanishes cancels the task

@@ -3,9 +3,17 @@
 const HEIGHT = 21;
 const GAP = 3;
 
+const MOST = 0.2; // share of the photo that plates may hide
+
+/** Tell whether a bean has a plate, and not only a number. */
+export const hasPlate = ({ kind, hand }) => kind === "ng" || kind === "out" || Boolean(hand);
+
+/** Tell whether so many plates would hide too much of a photo. */
+export const isCrowded = (plates, photo, unit) => plates * 42 * HEIGHT * unit * unit > MOST * photo.width * photo.height;
+
 /** Width and height of a plate on the screen. */
 const sizeOf = ({ bean, kind, hand }) =>
-  kind === "ng" || hand || kind === "out" ? [24 + 8.6 * String(bean).length, HEIGHT] : [8 * String(bean).length, 14];
+  hasPlate({ kind, hand }) ? [24 + 8.6 * String(bean).length, HEIGHT] : [8 * String(bean).length, 14];
 
 /**
  * @param {object[]} labelled beans that get a plate; those that are NG choose first

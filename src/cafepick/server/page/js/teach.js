@@ -18,6 +18,9 @@ export async function teachView(place) {
   const photos = []; // lessonPhoto objects, in the order in which they came
   const waiting = [];
   let working = 0;
+  const remember = settled(() => {
+    keep("draft", photos.filter((one) => one.id).map(({ id, name, unticked }) => ({ id, name, unticked: [...unticked] })));
+  }, 300);
   const problems = h("div", {});
   const grid = h("div", { class: "lessons" });
   const total = h("p", { class: "total", role: "status" });
@@ -75,10 +78,6 @@ export async function teachView(place) {
     photo.gone();
     changed();
   }
-
-  const remember = settled(() => {
-    keep("draft", photos.filter((one) => one.id).map(({ id, name, unticked }) => ({ id, name, unticked: [...unticked] })));
-  }, 300);
 
   function changed() {
     remember();

@@ -82,7 +82,7 @@ export async function trainingView(place, id) {
   }
 
   function showEnd(training) {
-    fill(place, h("h1", {}, t(`training.${training.state}`)), h("p", { class: "hint" }, facts(training)),
+    fill(place, h("h1", {}, t(`training.${training.state}`)), h("p", { class: "hint" }, `${training.name} · ${facts(training)}`),
       training.error && failure(training.error), skipped(training),
       h("div", { class: "row" }, link(t("training.again"), { href: "#/teach", kind: "primary", icon: "teach" }), button(t("training.forget"), { kind: "quiet", on: forget })));
   }
@@ -99,7 +99,7 @@ export async function trainingView(place, id) {
 /** A stage in words; a server that is newer than the page may have others. */
 const stageName = (stage) => (has(`training.stage.${stage}`) ? t(`training.stage.${stage}`) : stage);
 
-const facts = (training) => `${training.name} · ${t("training.facts", { photos: t("photos", { n: training.photos }), recipe: t(`teach.recipe.${training.recipe}`) })}`;
+const facts = (training) => t("training.facts", { photos: t("photos", { n: training.photos }), recipe: t(`teach.recipe.${training.recipe}`) });
 
 function skipped(training) {
   return training.skipped.length > 0 && h("section", { class: "card note" }, h("h2", {}, t("training.skipped")),

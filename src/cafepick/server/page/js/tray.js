@@ -5,11 +5,13 @@
 
 import { fill, h, s, toggle } from "./dom.js";
 import { icon } from "./icons.js";
-import { places } from "./plates.js";
+import { hasPlate, isCrowded, places } from "./plates.js";
 import { t } from "./words.js";
 
 const MOST_ZOOM = 6;
+const SIGNS = { ng: "M-3.500-3.500l7 7M-3.500 3.500l7-7", ok: "M-4 .3l2.700 2.900L4-3", out: "M-4 0h8" };
 const PRINTED = 690; // CSS pixels of a printed page's width
+const FINE_PRINT = 0.62; // paper is sharper than a screen
 
 /**
  * @param {object} options
@@ -41,7 +43,7 @@ export function tray({ photo, beans, label, onpick, zoomable = true, below = nul
     class: "photo", viewBox: `0 0 ${photo.width} ${photo.height}`, role: "group", "aria-label": label,
   }, picture, under, plates, over);
   const pane = h("div", { class: "pane" }, svg);
-  const element = h("div", { class: "tray" }, pane, zoomable && h("div", { class: "foot" }, below ?? h("span", {}), zoomer()));
+  const element = h("div", { class: "tray" }, pane, zoomable && h("div", { class: "foot" }, h("div", {}, below, h("p", { class: "hint crowd" }, t("zoom.hint"))), zoomer()));
 
   let zoom = 1;
   let fitted = 0;
@@ -70,7 +72,7 @@ export function tray({ photo, beans, label, onpick, zoomable = true, below = nul
 
   const watcher = new ResizeObserver(() => fit());
   watcher.observe(element);
-  const toPaper = () => draw(photo.width / PRINTED);
+  const toPaper = () => draw((FINE_PRINT * photo.width) / PRINTED);
   const toScreen = () => fit(true);
   window.addEventListener("beforeprint", toPaper);
   window.addEventListener("afterprint", toScreen);
@@ -108,16 +110,21 @@ export function tray({ photo, beans, label, onpick, zoomable = true, below = nul
 
   /** Draw what depends on the size of a screen pixel, `unit` photo pixels. */
   function draw(unit) {
-    const roomy = beans.length && median(beans.map((bean) => bean.box.width)) / unit > 40;
+    const across = beans.length ? median(beans.map((bean) => Math.sqrt(bean.box.width * bean.box.height))) / unit : 0;
+    svg.style.setProperty("--pen", String(Math.min(Math.max(across / 46, 0.45), 1)));
     for (const bean of beans) {
       const kind = shown.get(bean.bean)?.kind;
-      looks.get(bean.bean).lastChild.setAttribute("d", kind === "ng" ? brackets(bean.box, 4 * unit) : "");
+      looks.get(bean.bean).lastChild.setAttribute("d", kind === "ng" ? brackets(bean.box, 0.09 * across * unit) : "");
     }
     const labelled = beans
       .filter((bean) => shown.has(bean.bean))
-      .map((bean) => ({ ...bean, ...shown.get(bean.bean) }))
-      .filter((bean) => bean.kind === "ng" || bean.hand || bean.kind === "out" || (roomy && bean.numbered));
-    fill(plates, places(labelled, beans, photo, unit).map(([bean, x, y]) => plate(bean, x, y, unit)));
+      .map((bean) => ({ ...bean, ...shown.get(bean.bean), isChosen: bean.bean === chosen }))
+      .filter((bean) => hasPlate(bean) || (bean.numbered && across > 40));
+    const crowded = isCrowded(labelled.filter(hasPlate).length, photo, unit);
+    toggle(element, "crowded", crowded);
+    const marked = crowded ? labelled.filter((bean) => bean.isChosen) : labelled;
+    const crosses = crowded ? labelled.filter((bean) => hasPlate(bean) && !bean.isChosen).map((bean) => badge(bean, unit)) : [];
+    fill(plates, crosses, places(marked, beans, photo, unit).map(([bean, x, y]) => plate(bean, x, y, unit)));
   }
 
   /** Show the beans anew. `states` maps a bean to {kind: ok | ng | cut | out, hand, numbered, label, pressed}. */
@@ -136,6 +143,7 @@ export function tray({ photo, beans, label, onpick, zoomable = true, below = nul
   function choose(bean) {
     if (looks.has(chosen)) toggle(looks.get(chosen), "chosen", false);
     chosen = bean;
+    fit(true);
     if (!looks.has(bean)) return;
     toggle(looks.get(bean), "chosen", true);
     rove(bean);
@@ -195,14 +203,21 @@ function brackets({ x, y, width, height }, away) {
     .map(([cx, cy, dx, dy]) => `M${cx + dx} ${cy}H${cx}V${cy + dy}`).join("");
 }
 
+/** The sign of a bean alone, where there is no room for numbers. */
+function badge({ box, kind, hand }, unit) {
+  const [x, y] = middleOf(box);
+  const size = Math.min(Math.max((0.42 * Math.min(box.width, box.height)) / unit, 8), 15) * unit;
+  return s("g", { transform: `translate(${x} ${y}) scale(${size / 20})`, class: `plate ${kind}${hand ? " hand" : ""}` },
+    s("rect", { x: -10, y: -10, width: 20, height: 20, rx: 5 }), s("path", { d: SIGNS[kind] }));
+}
+
 /** The number of a bean; NG has a filled plate with a cross, what a hand corrected a hollow one. */
 function plate({ bean, kind, hand, side }, x, y, unit) {
   const props = { transform: `translate(${x} ${y}) scale(${unit})`, class: `plate ${kind}${hand ? " hand" : ""}` };
-  if (kind !== "ng" && !hand && kind !== "out") return s("g", props, s("text", { class: "number" }, String(bean)));
-  const sign = kind === "ng" ? "M-3.500-3.500l7 7M-3.500 3.500l7-7" : kind === "ok" ? "M-4 .3l2.700 2.900L4-3" : "M-4 0h8";
+  if (!hasPlate({ kind, hand })) return s("g", props, s("text", { class: "number" }, String(bean)));
   return s("g", props,
     s("rect", { x: -side[0] / 2, y: -side[1] / 2, width: side[0], height: side[1], rx: 5 }),
-    s("path", { d: sign, transform: `translate(${11 - side[0] / 2} 0)` }),
+    s("path", { d: SIGNS[kind], transform: `translate(${11 - side[0] / 2} 0)` }),
     s("text", { x: 8 }, String(bean)));
 }
 

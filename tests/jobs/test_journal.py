@@ -81,3 +81,30 @@ def test_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"false_reject was 0\.01 and is 0\.05"):
         Journal.resume(path, RUN | {"false_reject": 0.05})
     assert path.read_bytes() == before
+
+
+def test_what_is_kept_is_read_photo_by_photo(tmp_path: Path) -> None:
+    with Journal.start(tmp_path / "j", RUN) as journal:
+        for number in range(5):
+            notes = ["odd"] if number == 3 else []
+            journal.add(f"{number}.jpg", [[f"{number}.jpg", number]], notes, {"n": number} if number == 2 else None)
+        assert list(journal.rows.pairs(["4.jpg", "1.jpg"])) == [("4.jpg", [["4.jpg", 4]]), ("1.jpg", [["1.jpg", 1]])]
+        assert list(journal.notes.pairs()) == [("3.jpg", ["odd"])]
+        assert journal.more == {"2.jpg": {"n": 2}}
+        journal.keep_only({"1.jpg", "3.jpg"})
+        assert list(journal.rows) == ["1.jpg", "3.jpg"]
+        journal.add("1.jpg", [])
+        assert journal.rows == {"1.jpg": [], "3.jpg": [["3.jpg", 3]]}
+    with Journal.resume(tmp_path / "j", RUN) as journal:
+        assert len(journal.rows) == 5
+        assert journal.rows["1.jpg"] == []
+
+
+def test_a_line_longer_than_what_is_read_at_once_is_cut_too(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    journal_with_one_photo(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"image": "b.jpg", "rows": "' + b"x" * 200_000)
+    with Journal.resume(path, RUN) as journal:
+        assert journal.rows == {"a.jpg": ROWS}
+    assert path.read_bytes() == whole

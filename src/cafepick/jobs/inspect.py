@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -20,12 +21,13 @@ from cafepick.files import write_csv, write_json
 from cafepick.images import read_mask, write_image
 from cafepick.jobs.gather import Failure, Progress
 from cafepick.jobs.journal import Journal, Row
+from cafepick.jobs.pipeline import ahead
 from cafepick.scoring.calibrate import binomial_tail
 from cafepick.scoring.fusion import APPEARANCE, COMPARISON, RECONSTRUCTION
 from cafepick.types import Item, Judgement, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -53,7 +55,7 @@ PARTS: Final = (RECONSTRUCTION, COMPARISON, APPEARANCE)
 PART_COLUMNS: Final = (*PARTS, *(f"p_{part}" for part in PARTS), "reason")
 """The rest of it: each part of the score, how likely a good subject is to score so high in it, and why an NG is one."""
 
-SUBJECTS_AT_ONCE: Final = 48
+SUBJECTS_AT_ONCE: Final = 64
 BYTES_AT_ONCE: Final = 200_000_000
 """Photos are judged together until they hold this many subjects or bytes."""
 
@@ -128,21 +130,37 @@ def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[]
     with open_journal(job.out / "scores.partial.jsonl", _identity(job)) as journal:
         journal.keep_only({item.name for item in job.source.items})
         remaining = [item for item in job.source.items if item.name not in journal.rows]
-        for batch in batches(job.source, job.detector, remaining, failures):
-            verdicts = job.detector.judge([photo.prepared for photo in batch], false_reject=job.false_reject)
-            for photo, found in zip(batch, verdicts, strict=True):
-                _write_pictures(job, photo, found, pictures[photo.item.name])
-                rows = [table_row(photo.item.name, verdict) for verdict in found]
-                journal.add(photo.item.name, rows, job.detector.oddities(photo.prepared))
-            progress("judging photos", len(journal.rows) + len(failures), len(job.source.items))
-            if stopping():
-                finished = len(journal.rows) + len(failures) == len(job.source.items)
-                break
+        judged = _judged(job, batches(job.source, job.detector, remaining, failures))
+        with closing(ahead(lambda one: _written(job, one, pictures), judged)) as written:
+            for name, rows, oddities in written:
+                journal.add(name, rows, oddities)
+                progress("judging photos", len(journal.rows) + len(failures), len(job.source.items))
+                if stopping():
+                    finished = len(journal.rows) + len(failures) == len(job.source.items)
+                    break
         counts = _counts(journal)
         result = Inspected(len(journal.rows), counts, tuple(failures), finished, _warnings(job, journal, counts))
         if finished:
             _write_results(job, journal, result, time.monotonic() - began)
     return result
+
+
+Judged = tuple[Photo, list[Verdict]]
+
+
+def _judged(job: Inspection, photos: Iterable[list[Photo]]) -> Iterator[Judged]:
+    """Judge photos, some at a time."""
+    for batch in photos:
+        verdicts = job.detector.judge([photo.prepared for photo in batch], false_reject=job.false_reject)
+        yield from zip(batch, verdicts, strict=True)
+
+
+def _written(job: Inspection, judged: Judged, pictures: Mapping[str, str]) -> tuple[str, list[Row], list[str]]:
+    """Draw and write the pictures of one photo; return what the journal is to know of it."""
+    photo, verdicts = judged
+    name = photo.item.name
+    _write_pictures(job, photo, verdicts, pictures[name])
+    return name, [table_row(name, verdict) for verdict in verdicts], job.detector.oddities(photo.prepared)
 
 
 def picture_names(names: Sequence[str]) -> dict[str, str]:
@@ -192,7 +210,7 @@ def judging(detector: Detector, source: Source, false_reject: float) -> dict[str
 def batches(
     source: Source, detector: Detector, items: Sequence[Item], failures: list[Failure], *, annotated: bool = True
 ) -> Iterator[list[Photo]]:
-    """Read and prepare photos, some at a time.
+    """Read and prepare photos, some at a time, the next ones by other threads while these are judged.
 
     Args:
         source: where the photos come from.
@@ -201,21 +219,31 @@ def batches(
         failures: those that cannot be read are added here.
         annotated: take the annotated outlines of photos that have some; False looks for beans in any case.
     """
-    batch: list[Photo] = []
-    for item in items:
+
+    def prepared(item: Item) -> Photo | Failure:
         try:
             pixels = source.read(item)
-            prepared = detector.prepare(pixels, contours=item.outlines if annotated else None)
+            return Photo(item, pixels, detector.prepare(pixels, contours=item.outlines if annotated else None))
         except PhotoError as error:
-            failures.append(Failure(item.name, str(error)))
-            continue
-        batch.append(Photo(item, pixels, prepared))
-        subjects = sum(len(photo.prepared.crops) for photo in batch)
-        if subjects >= SUBJECTS_AT_ONCE or sum(photo.pixels.nbytes for photo in batch) >= BYTES_AT_ONCE:
+            return Failure(item.name, str(error))
+
+    batch: list[Photo] = []
+    with closing(ahead(prepared, items, weight=_bytes, most=BYTES_AT_ONCE)) as photos:
+        for photo in photos:
+            if isinstance(photo, Failure):
+                failures.append(photo)
+                continue
+            batch.append(photo)
+            subjects = sum(len(one.prepared.crops) for one in batch)
+            if subjects >= SUBJECTS_AT_ONCE or sum(map(_bytes, batch)) >= BYTES_AT_ONCE:
+                yield batch
+                batch = []
+        if batch:
             yield batch
-            batch = []
-    if batch:
-        yield batch
+
+
+def _bytes(photo: Photo | Failure) -> int:
+    return photo.pixels.nbytes if isinstance(photo, Photo) else 0
 
 
 def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], picture: str) -> None:
@@ -268,14 +296,18 @@ def table_row(image: str, verdict: Verdict) -> Row:
 
 
 def _counts(journal: Journal) -> dict[str, int]:
-    found = Counter(row[_VERDICT] for rows in journal.rows.values() for row in rows)
+    found = Counter(row[_VERDICT] for _, rows in journal.rows.pairs() for row in rows)
     return {judgement.value: found[judgement.value] for judgement in Judgement}
 
 
 def _warnings(job: Inspection, journal: Journal, counts: dict[str, int]) -> tuple[str, ...]:
     """Say what speaks against the promise of the threshold: odd photos, and more NG than good subjects would give."""
-    odd = Counter(note for notes in journal.notes.values() for note in notes)
-    first = {note: name for name, notes in reversed(journal.notes.items()) for note in notes}
+    odd: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for name, notes in journal.notes.pairs():
+        odd.update(notes)
+        for note in notes:
+            first.setdefault(note, name)
     found = [f"{note} ({count} of {len(journal.rows)} photos, first {first[note]})" for note, count in odd.items()]
     bad, judged = counts[Judgement.NG.value], counts[Judgement.NG.value] + counts[Judgement.OK.value]
     bound = job.detector.promise(job.false_reject)["false_reject_upper_bound"]
@@ -292,7 +324,8 @@ def _write_results(job: Inspection, journal: Journal, result: Inspected, seconds
         first = f"; first: {result.failures[0].reason}" if result.failures else ""
         raise SourceError(f"none of the {len(job.source.items)} photos in {job.source.root} could be read{first}")
     names = [item.name for item in job.source.items if item.name in journal.rows]
-    write_csv(job.out / "scores.csv", (*COLUMNS, *PART_COLUMNS), [row for name in names for row in journal.rows[name]])
+    rows = (row for _, photo in journal.rows.pairs(names) for row in photo)
+    write_csv(job.out / "scores.csv", (*COLUMNS, *PART_COLUMNS), rows)
     write_json(
         job.out / "summary.json",
         {

@@ -29,6 +29,8 @@ export async function checkView(place) {
     keep("model", id);
     tellFacts();
   });
+  const pace = h("div", {});
+  let method = "auto";
   const lot = h("input", { type: "text", maxlength: 200, autocomplete: "off", value: kept("lot", ""), on: { change: () => keep("lot", lot.value) } });
   const wait = h("div", { class: "sending" });
   const problems = h("div", {});
@@ -39,11 +41,15 @@ export async function checkView(place) {
     onproblem: (words) => fill(problems, failure({ code: "invalid", message: words })),
   });
   tellFacts();
-  const form = h("div", { class: "card settings" }, field(t("check.model"), choice), facts, field(t("check.lot"), lot, t("check.lot.hint")));
+  const form = h("div", { class: "card settings" }, field(t("check.model"), choice), facts, pace, field(t("check.lot"), lot, t("check.lot.hint")));
   fill(place, heading, h("div", { class: "start" }, h("div", {}, drop.element, problems, wait), form),
     checks.length > 0 && h("section", { class: "recent" }, h("h2", {}, t("check.recent")), h("ul", { class: "rows" }, checks.map(checkRow))));
 
+  /** What the model rests on, and how it can judge if it can in several ways. */
   function tellFacts() {
+    method = "auto";
+    const methods = model.methods ?? [];
+    fill(pace, methods.length > 1 && field(t("check.method"), select(methods.map((one) => [one, t(`method.${one}`)]), methods[0], (one) => { method = one; })));
     const { subjects, held_back: aside } = model.training;
     const known = Number.isFinite(subjects) && Number.isFinite(aside);
     facts.textContent = known ? t("check.model.facts", { learnt: number(subjects), kept: number(model.calibration_subjects) }) : "";
@@ -62,7 +68,7 @@ export async function checkView(place) {
     const photos = [...new Set(sent.filter((one) => one.photo).map((one) => one.photo.id))];
     try {
       if (!photos.length) throw failed[0].error;
-      const body = { model: model.id, photos, lot: lot.value };
+      const body = { model: model.id, photos, lot: lot.value, method };
       const { batch, checks: made, failures: refused } = await ask("POST", "/checks", { body, signal: stop.signal });
       failures.set(batch, [...failed, ...refused.map(({ photo, error }) => ({ name: photo.slice(0, 12), error }))]);
       if (!made.length) throw refused[0].error;

@@ -27,7 +27,7 @@ export function record(check, { onchange }) {
   const isDone = check.state === "done";
   const element = h("section", { class: "card record" },
     h("div", { class: "between" }, h("h2", {}, t("record")), mark),
-    h("p", { class: "hint" }, t("record.by", { moment: moment(check.created), model: check.model.name })),
+    h("p", { class: "hint" }, t("record.by", { moment: moment(check.created), model: check.model.name }), check.method && ` · ${t(`method.${check.method}`)}`),
     field(t("record.lot"), lot), field(t("record.note"), note),
     h("p", { class: "printed-note" }, check.note),
     isDone && !check.empty && h("div", { class: "tick" }, reviewed, h("div", {}, h("label", { for: "reviewed" }, t("record.reviewed")), h("p", { class: "hint", id: "reviewed-hint" }, t("record.reviewed.hint")))),

@@ -101,7 +101,7 @@ export function tray({ photo, beans, label, onpick, zoomable = true, below = nul
     if (width === fitted && !anew) return;
     fitted = width;
     svg.style.width = `${Math.round(width * zoom)}px`;
-    pane.style.maxWidth = `${width}px`;
+    pane.style.maxWidth = `${Math.min(room, Math.round(width * zoom))}px`;
     pane.style.maxHeight = `${Math.ceil((width * photo.height) / photo.width)}px`;
     if (zoom > 1) pane.tabIndex = 0;
     else pane.removeAttribute("tabindex");

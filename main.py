@@ -12,7 +12,7 @@ SOME_PHOTOS_FAILED: Final = 3
 """Exit status of a ``cafepick`` command that did its work, except for photos that could not be read."""
 
 DIGITS: Final = 100
-"""Test digits that are judged where there are no images of one's own; all 10,000 would take hours."""
+"""Test digits that are judged, spread over all, where there are no images of one's own; 10,000 would take hours."""
 
 DESCRIPTION: Final = (
     "The flags and folders of the TensorFlow script: images in data/DATASET, models in checkpoint, results in "
@@ -105,7 +105,7 @@ def search_settings(flags: argparse.Namespace) -> list[str]:
 
 
 def detect_command(flags: argparse.Namespace, model: Path) -> list[str]:
-    """Return ``cafepick detect ...``; mnist without images of one's own is judged on its first test digits."""
+    """Return ``cafepick detect ...``; mnist without images of one's own is judged on some of its test digits."""
     out = flags.test_result_dir or flags.test_dir / "test_result"
     pattern = f"{flags.test_dir}/{flags.input_fname_pattern}"
     own = any(flags.test_dir.glob(flags.input_fname_pattern))

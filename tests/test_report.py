@@ -59,7 +59,12 @@ METRICS: dict[str, Any] = {
     "miss_rate": between(0.09, 0.04, 0.15),
     "promise": [
         {"rate": 0.01, "upper_bound": 0.02, "realised": between(0.03, 0.02, 0.05)},
-        {"rate": 0.05, "upper_bound": 0.07, "realised": between(0.04, 0.02, 0.06)},
+        {
+            "rate": 0.05,
+            "upper_bound": 0.07,
+            "realised": between(0.04, 0.02, 0.06),
+            "missed": between(0.077, 0.03, 0.13),
+        },
     ],
     "classes": {
         "black": {"subjects": 60, "auroc": between(1.0, 1.0, 1.0), "missed": between(0.0, 0.0, 0.0)},
@@ -320,6 +325,7 @@ class TestNumbers:
             "0.991",
             "612",
             "sour 5",
+            "7.7",
         ):
             assert number in text, number
 
@@ -348,6 +354,11 @@ class TestTrust:
     @pytest.mark.parametrize(("share", "grade"), [(0.1, Grade.SOUND), (0.3, Grade.CARE), (0.6, Grade.BROKEN)])
     def test_a_model_that_misses_much_is_not_to_be_relied_on(self, share, grade) -> None:
         assert self.grades(miss_rate=share)[1] is grade
+
+    def test_where_there_is_one_class_it_is_not_called_the_worst(self) -> None:
+        changed = metrics_with(miss_rate=0.3, classes={"insect": {"subjects": 40, "missed": {"value": 0.3}}})
+        said = checks(read_results(changed), Words("en"))[1].sentence
+        assert said == "It misses 30.0\u00a0% of the bad beans, all of the class insect."
 
     def test_one_class_that_is_missed_calls_for_care(self) -> None:
         assert self.grades(classes={"insect": {"subjects": 40, "missed": {"value": 0.3}}})[1] is Grade.CARE

@@ -11,6 +11,7 @@ from cli_commands import CAFEPICK, ONE_THREAD, TINY, Run
 
 from cafepick import __version__
 from cafepick.cli.app import EXTRA_OF
+from cafepick.cli.options import opened
 from cafepick.cli.progress import progress
 from cafepick.data.demo import DemoData
 
@@ -23,6 +24,36 @@ def test_every_command_has_help_in_words(run: Run) -> None:
     for command in COMMANDS:
         ran = run(command, "--help")
         assert (ran.status, "Usage" in ran.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept"), [(1, [0]), (2, [0, 5]), (4, [0, 2, 5, 7]), (10, [*range(10)]), (99, [*range(10)])]
+)
+def test_a_limit_is_spread_over_the_source(tmp_path: Path, limit: int, kept: list[int]) -> None:
+    for number in range(10):
+        (tmp_path / f"{number}.jpg").touch()
+    found = opened(str(tmp_path), limit)
+    assert [item.name for item in found.items] == [f"{number}.jpg" for number in kept]
+
+
+def test_help_answers_at_once() -> None:
+    """Less than 0.4 s; the processor's time, so that a busy machine does not count."""
+    resource = pytest.importorskip("resource", reason="only Unix tells the time of a child")
+    spent = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*CAFEPICK, "--help"], env=ONE_THREAD, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.4
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ("numpy", "cv2", "PIL", "torch", "safetensors", "rich.progress", "rich.live", "fastapi", "sqlalchemy")
+    check = f"import sys, cafepick.cli.app; sys.exit(', '.join(sys.modules.keys() & set({heavy})))"
+    assert (
+        subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False).stderr.strip() == ""
+    )
 
 
 def test_the_version_is_told(run: Run) -> None:

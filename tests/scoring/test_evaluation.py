@@ -55,6 +55,7 @@ def test_numbers_are_those_of_the_metrics():
     assert numbers["false_reject"]["realised"]["value"] == np.mean(case.score[:80] > 1)
     assert numbers["miss_rate"]["value"] == np.mean(case.score[80:] <= 1)
     assert numbers["promise"][0]["realised"] == numbers["false_reject"]["realised"]
+    assert numbers["promise"][0]["missed"] == numbers["miss_rate"]
 
 
 def test_each_class_is_compared_with_all_good_subjects():

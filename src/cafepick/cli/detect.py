@@ -33,7 +33,7 @@ def detect(
     normal: options.Normal = None,
     data_dir: options.DataDir = None,
     outlines: options.Outlines = None,
-    limit: Annotated[int | None, typer.Option(help="Judge only the first so many photos.", min=1)] = None,
+    limit: options.Limit = None,
 ) -> None:
     """Find what is wrong with which bean: scores.csv, overlays, panels, masks and a summary in --out."""
     from cafepick.cli.stopping import STOPPED, stoppable

@@ -14,8 +14,6 @@ from cafepick.cli import options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cafepick.data.sources import Source
-
 
 class Language(str, Enum):
     """Of the report."""
@@ -36,7 +34,6 @@ UseOutlines = Annotated[
     bool, typer.Option("--use-outlines", help="Judge the annotated outlines, instead of beans that are found.")
 ]
 ReportLanguage = Annotated[Language, typer.Option(help="Of report.html: en or ja.")]
-Limit = Annotated[int | None, typer.Option(help="Judge only so many photos, spread evenly over the source.", min=1)]
 """Options, in the order of the help."""
 
 
@@ -56,7 +53,7 @@ def evaluate(
     pattern: options.Pattern = None,
     normal: options.Normal = None,
     data_dir: options.DataDir = None,
-    limit: Limit = None,
+    limit: options.Limit = None,
 ) -> None:
     """Measure how well a model tells good from bad: metrics.json, scores.csv and report.html in --out."""
     from cafepick.cli.stopping import STOPPED, stoppable
@@ -69,12 +66,18 @@ def evaluate(
         good=tuple(good or ("good",)), labels=read_labels(labels) if labels else None, use_outlines=use_outlines
     )
     photos = options.opened(
-        source, purpose="detect", pattern=pattern, normal=options.digits(normal), data_dir=data_dir, outlines=outlines
+        source,
+        limit,
+        purpose="detect",
+        pattern=pattern,
+        normal=options.digits(normal),
+        data_dir=data_dir,
+        outlines=outlines,
     )
     curves = model.with_suffix(".run") / "curves.png"
     detector = Detector.load(model, method=method.value, device=device)
     job = Evaluation(
-        source=_spread(photos, limit),
+        source=photos,
         detector=detector,
         out=out,
         labelling=labelling,
@@ -127,12 +130,3 @@ def _finding(finding: dict[str, Any]) -> str:
 def _interval(interval: dict[str, float], scale: float = 1.0, digits: int = 1) -> str:
     value, low, high = (f"{scale * interval[name]:.{digits}f}" for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
-
-
-def _spread(source: Source, limit: int | None) -> Source:
-    """Keep ``limit`` photos, evenly over the source, so that each of its folders gives its share."""
-    from dataclasses import replace
-
-    count = len(source.items)
-    kept = count if limit is None else min(limit, count)
-    return replace(source, items=tuple(source.items[number * count // kept] for number in range(kept)))

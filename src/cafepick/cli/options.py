@@ -50,6 +50,7 @@ Normal = Annotated[str | None, typer.Option(help="mnist: digits that count as go
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the mnist files. (default: data/mnist)")]
 Outlines = Annotated[Path | None, typer.Option(help="COCO file with the beans' outlines, instead of finding them.")]
 TakeUp = Annotated[bool, typer.Option("--resume", help="Take up an interrupted run in --out.")]
+Limit = Annotated[int | None, typer.Option(help="Take only so many photos, spread evenly over the source.", min=1)]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="One setting of the recipe, e.g. search.steps=500. Repeatable.")
 ]
@@ -74,13 +75,19 @@ def digits(text: str | None) -> tuple[int, ...] | None:
 
 
 def opened(source: str, limit: int | None = None, **options: Any) -> Source:
-    """Open a source as ``open_source`` does, tell what it says of itself, and keep only its first ``limit`` photos."""
+    """Open a source as ``open_source`` does, and tell what it says of itself.
+
+    Of more than ``limit`` photos so many are kept, evenly over the source: each folder, lot or day gives its share.
+    """
     from cafepick.data.sources import open_source
 
     found = open_source(source, **options)
     if found.note:
         sys.stderr.write(f"{found.note}\n")
-    return found if limit is None else replace(found, items=found.items[:limit])
+    count = len(found.items)
+    if limit is None or limit >= count:
+        return found
+    return replace(found, items=tuple(found.items[number * count // limit] for number in range(limit)))
 
 
 def promise_in_words(promise: Mapping[str, float]) -> str:

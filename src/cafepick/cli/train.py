@@ -71,7 +71,6 @@ RecipeName = Annotated[str, typer.Option(help="standard, quick or anogan (the pa
 Config = Annotated[Path | None, typer.Option(help="TOML file laid over the recipe: tables model, gan, search.")]
 Steps = Annotated[int | None, typer.Option(help="Training steps. (default: the recipe's)")]
 Epochs = Annotated[int | None, typer.Option(help="Training length in passes over the data, instead of --steps.")]
-Limit = Annotated[int | None, typer.Option(help="Use only the first so many photos.", min=1)]
 HoldBack = Annotated[float, typer.Option(help="Share of the photos kept out of training, to set the threshold.")]
 Seed = Annotated[int, typer.Option(help="Same seed, data and machine: same model.")]
 RunFolder = Annotated[
@@ -97,7 +96,7 @@ def train(
     set_: options.Set = None,
     steps: Steps = None,
     epochs: Epochs = None,
-    limit: Limit = None,
+    limit: options.Limit = None,
     hold_back: HoldBack = 0.15,
     seed: Seed = 0,
     device: options.Device = "auto",

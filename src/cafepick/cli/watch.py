@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cafepick.cli import options
-from cafepick.cli.live import Screen, dropped_in_words, in_words, screen, to_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cafepick.cli.live import Screen
     from cafepick.watch.latency import Summary
     from cafepick.watch.outlets import Background
     from cafepick.watch.records import Result
@@ -74,6 +74,7 @@ def watch(
     device: options.Device = "auto",
 ) -> None:
     """Follow beans on a belt: each is judged once, on its best views, and its exit is foreseen for an ejector."""
+    from cafepick.cli.live import screen
     from cafepick.cli.stopping import stop_on_signal
     from cafepick.detector import Detector
     from cafepick.files import write_json
@@ -132,6 +133,7 @@ def _senders(webhook: str | None, mqtt: str | None) -> list[Background]:
 @contextmanager
 def _writer(out: Path | None) -> Iterator[Callable[[Result], None]]:
     """Yield what writes a line of JSON, if one is wanted."""
+    from cafepick.cli.live import to_stdout
     from cafepick.watch.outlets import JsonLines, json_line
 
     if out is None:
@@ -167,6 +169,8 @@ def _shown(source: str) -> str:
 
 def _told(summary: Summary, outlets: dict[str, dict[str, int]]) -> int:
     """Tell how it went on stderr; return the exit status that this means."""
+    from cafepick.cli.live import dropped_in_words, in_words
+
     lines = [in_words(summary), dropped_in_words(summary)]
     lines += [f"skipped {name}: {reason}" for name, reason in summary.unreadable.items()]
     for name, counts in outlets.items():

@@ -88,12 +88,12 @@ def distribution(classes: Sequence[ClassScores], threshold: float | None, words:
         words("scores.title"),
         words("scores.description", threshold=limit, rows=told),
         x_axis(scale, _TOP, bottom, score, words("scores.axis_log" if scale.log else "scores.axis")),
-        *rows,
         *(
             []
             if threshold is None
             else [_threshold(scale.at(threshold), bottom, words("scores.threshold", value=limit))]
         ),
+        *rows,
     )
 
 
@@ -123,7 +123,7 @@ def _row(one: ClassScores, scale: Scale, threshold: float | None, words: Words, 
     ]
     if threshold is not None:
         share = words("scores.ng", share=words.percent(float(np.mean(ng))))
-        parts.append(label(f"n = {len(values):,} · {share}", WIDTH - 8, top + 14, anchor="end"))
+        parts.append(label(f"n = {len(values):,} · {share}", WIDTH - 8, top + 14, anchor="end", class_="tag"))
     return join(parts)
 
 

@@ -77,11 +77,20 @@ def _fact(key: str, value: Any, words: Words) -> Html:
 
 def _settings(value: Any) -> Html:
     if not isinstance(value, Mapping):
-        return join([_short(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))])
-    pairs = [
-        f"{key} = {inner if isinstance(inner, str) else json.dumps(inner, default=str)}" for key, inner in value.items()
-    ]
+        return join([_short(_plain(value))])
+    pairs = [f"{key} = {_plain(inner)}" for key, inner in value.items()]
     return join((element("span", _short(pair)) for pair in pairs), " · ")
+
+
+def _plain(value: Any) -> str:
+    """Write a value as JSON would, text as it is and numbers in four digits."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_plain, value))}]"
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _short(text: str) -> str:

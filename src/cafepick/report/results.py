@@ -25,6 +25,8 @@ class Promise(NamedTuple):
     upper_bound: float | None
     """The rate in the long run lies below this in 95 of 100 calibrations."""
     realised: Measured | None
+    missed: Measured | None = None
+    """Share of bad subjects that pass at this rate."""
 
 
 class ClassResult(NamedTuple):
@@ -139,7 +141,9 @@ def _classes(raw: Mapping[str, Any]) -> tuple[ClassResult, ...]:
 
 def _promise(raw: Mapping[str, Any], rate: str) -> Promise | None:
     value = _number(raw.get(rate))
-    return None if value is None else Promise(value, _number(raw.get("upper_bound")), _measured(raw.get("realised")))
+    if value is None:
+        return None
+    return Promise(value, _number(raw.get("upper_bound")), _measured(raw.get("realised")), _measured(raw.get("missed")))
 
 
 def _measured(raw: object) -> Measured | None:

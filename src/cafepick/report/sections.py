@@ -107,13 +107,14 @@ def promises(results: Results, words: Words) -> Html:
     rows = results.promises or tuple(filter(None, [results.promised]))
     if not rows:
         return section("promises", words("promises"), element("p", words("missing"), class_="missing"))
-    header = [words(f"promises.{key}") for key in ("rate", "bound", "realised", "kept")]
+    header = [words(f"promises.{key}") for key in ("rate", "bound", "realised", "kept", "missed")]
     lines = [
         [
             words.rate(p.rate),
             words("missing") if p.upper_bound is None else words.percent(p.upper_bound),
             measure(p.realised, words, percent=True),
             _kept(p.upper_bound, p.realised, words),
+            measure(p.missed, words, percent=True),
         ]
         for p in rows
     ]
@@ -123,7 +124,7 @@ def promises(results: Results, words: Words) -> Html:
         _columns(
             [
                 figure(words("promises.title"), charts.promises(rows, words), words("promises.caption")),
-                table(words("promises.table"), header, lines),
+                table(words("promises.table"), header, lines, words("promises.note")),
             ],
             words,
         ),

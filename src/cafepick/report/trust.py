@@ -91,6 +91,8 @@ def _misses(results: Results, words: Words) -> Check:
         return Check(grade, words("misses.overall", share=words.percent(share)))
     if grade is Grade.SOUND and any(c.missed and c.missed.value > SOUND_CLASS_MISSES for c in worst):
         grade = Grade.CARE
+    if len(results.classes) == 1:
+        return Check(grade, words("misses.one_class", share=words.percent(share), name=worst[0].name))
     named = words("list.separator").join(_named(c, words) for c in worst)
     return Check(grade, words("misses.by_class", share=words.percent(share), classes=named))
 

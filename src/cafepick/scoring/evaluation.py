@@ -116,7 +116,12 @@ def evaluate_subjects(judged: Judged, chosen: Promise, promises: Sequence[Promis
             },
             "miss_rate": _missed(bad, chosen.threshold),
             "promise": [
-                {"rate": one.rate, "upper_bound": one.upper_bound, "realised": _rejected(good, one.threshold)}
+                {
+                    "rate": one.rate,
+                    "upper_bound": one.upper_bound,
+                    "realised": _rejected(good, one.threshold),
+                    "missed": _missed(bad, one.threshold),
+                }
                 for one in promises
             ],
             "classes": {
@@ -132,7 +137,7 @@ def _impossible(good: int, bad: int) -> list[str]:
     """Name each number that a class without subjects makes impossible."""
     needs = {
         "good": (good, (*RANKING, "false_reject.realised", "promise.realised", "classes.auroc")),
-        "defective": (bad, (*RANKING, "miss_rate", "classes")),
+        "defective": (bad, (*RANKING, "miss_rate", "promise.missed", "classes")),
     }
     return [
         f"{name}: there is no {kind} subject" for kind, (count, names) in needs.items() if not count for name in names

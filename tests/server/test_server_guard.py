@@ -93,6 +93,26 @@ def test_beyond_loopback_a_token_is_made(serve: Callable[..., Served], tmp_path:
     assert "another cafepick serve uses" in ran.stderr
 
 
+def test_a_port_that_is_taken_is_told_in_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [
+            sys.executable,
+            "-m",
+            "cafepick.cli.app",
+            "serve",
+            "--port",
+            str(port),
+            "--data",
+            str(tmp_path / "d"),
+        ]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 1
+    assert f"port {port}: Address already in use" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "d").exists()
+
+
 def test_limits_and_slow_clients(serve: Callable[..., Served], tmp_path: Path) -> None:
     limits = {
         "upload_bytes": 14_000_000,

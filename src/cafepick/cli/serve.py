@@ -54,5 +54,5 @@ def serve(
         allow_hosts=tuple(allow_host or ()),
         limits=limits,
     )
-    typer.echo(f"open http://{'localhost' if is_loopback(host) else host}:{port}  (data in {data}; Ctrl-C stops)")
-    run(settings)
+    name = "localhost" if is_loopback(host) else host
+    run(settings, listening=lambda got: typer.echo(f"open http://{name}:{got}  (data in {data}; Ctrl-C stops)"))

@@ -64,6 +64,7 @@ def create_app(station: Station) -> FastAPI:
         app.add_exception_handler(kind, _on_error)  # after the last one the connection is closed
     if PAGE.is_dir():
         app.router.routes.append(_Rest("/", app=_Page(directory=PAGE, html=True)))
+    _describe_token(app, needed=station.gate.needed)
     app.state.methods = _methods(app)
     app.add_middleware(Guard, settings=station.settings, gate=station.gate, monitor=station.monitor)
     return app
@@ -106,6 +107,16 @@ def _add_session(app: FastAPI, station: Station) -> None:
         answer = RedirectResponse("/login", status_code=303)
         answer.delete_cookie(session.COOKIE)
         return answer
+
+
+def _describe_token(app: FastAPI, *, needed: bool) -> None:
+    """Say in the OpenAPI description who may ask; ``app.openapi`` keeps what it made."""
+    schema = app.openapi()
+    schema["components"]["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer", "description": "What --token says, or what serve printed."}
+    }
+    schema["security"] = [{"token": []}] if needed else [{}, {"token": []}]
+    schema["paths"][f"{API}/health"]["get"]["security"] = [{}, {"token": []}]
 
 
 def _methods(app: FastAPI) -> list[tuple[re.Pattern[str], str]]:

@@ -13,7 +13,7 @@ import numpy as np
 from cafepick.artefact import above, below, load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import box_of, crop_beans, crop_whole
-from cafepick.beans.describe import NAMES, describe_all
+from cafepick.beans.descriptors import descriptors_of, names_of
 from cafepick.beans.find import scene_of
 from cafepick.beans.view import frame_of
 from cafepick.config import ComparisonConfig, CropConfig, Method, ModelConfig, SearchConfig, from_dict
@@ -380,7 +380,7 @@ class Detector:
         """Judge crops as if each were bean 1 of its photo."""
         if not crops:
             return
-        descriptors = describe_all(crops) if self.appearance is not None else None
+        descriptors = descriptors_of(crops, self.crop) if self.appearance is not None else None
         scored = self.score(np.stack([crop.image for crop in crops]), descriptors)
         p_values = self._calibrated().p_values(scored.score)
         known = self.part_calibrations
@@ -415,7 +415,7 @@ class Detector:
         area = area_of(seen.crop.image, seen.reconstruction, seen.segmentation, seen.crop.mask)
         why = area
         if self.appearance is not None and descriptors is not None:
-            why = reason_of(verdict.parts, NAMES, descriptors, self.appearance, area)
+            why = reason_of(verdict.parts, names_of(self.crop), descriptors, self.appearance, area)
         return replace(verdict, why=why, reason=in_words(why))
 
 

@@ -65,6 +65,15 @@ class Scene:
     """Robust spread of background pixels about ``background``, grey levels (a check that the surface is plain)."""
 
 
+class Detail(NamedTuple):
+    """One subject as a closer look shows it: the place of its crop, at twice the resolution."""
+
+    image: NDArray[np.uint8]
+    """(2 size, 2 size, C)"""
+    mask: NDArray[np.bool_]
+    """(2 size, 2 size)"""
+
+
 @dataclass(frozen=True, eq=False)
 class Crop:
     """One subject as the model sees it."""
@@ -79,6 +88,8 @@ class Crop:
     """The subject's bounding box in the photo."""
     angle: float = 0.0
     """Direction of the long axis in the photo, degrees clockwise from the vertical, in [-90, 90)."""
+    detail: Detail | None = None
+    """For descriptors of what is fine; None: the crop itself must do."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafepick.training.corrupt import WAYS, blobs, corrupt, subject
+from cafepick.training.corrupt import KINDS, RECOLOURED, Scene, blobs, spoil, subject
 
 GROUND = 0.8
 
@@ -26,7 +26,7 @@ def beans(count: int = 8, size: int = 32, channels: int = 3) -> torch.Tensor:
 @given(st.integers(0, 2**32), st.sampled_from([1, 3]), st.sampled_from([28, 32, 45]))
 def test_nearly_every_image_is_visibly_spoiled_within_the_range_of_pixels(seed: int, channels: int, size: int) -> None:
     images = beans(size=size, channels=channels)
-    spoiled = corrupt(images, random(seed))
+    spoiled = spoil(images, random(seed)).images
     assert spoiled.shape == images.shape
     assert float(spoiled.abs().max()) <= 1 + 1e-6
     visible = (spoiled - images).abs().amax((1, 2, 3)) > 0.02  # a tint by chance is a faint one
@@ -36,21 +36,21 @@ def test_nearly_every_image_is_visibly_spoiled_within_the_range_of_pixels(seed: 
 @given(st.integers(0, 2**32))
 def test_the_ground_away_from_the_subject_stays(seed: int) -> None:
     images = beans()
-    changed = (corrupt(images, random(seed)) - images).abs() > 1e-4
+    changed = (spoil(images, random(seed)).images - images).abs() > 1e-4
     assert not bool(changed[:, :, :7].any())
     assert not bool(changed[:, :, :, :9].any())
 
 
 def test_the_same_random_state_spoils_alike_and_another_otherwise() -> None:
     images = beans()
-    assert torch.equal(corrupt(images, random(4)), corrupt(images, random(4)))
-    assert not torch.equal(corrupt(images, random(4)), corrupt(images, random(5)))
+    assert torch.equal(spoil(images, random(4)).images, spoil(images, random(4)).images)
+    assert not torch.equal(spoil(images, random(4)).images, spoil(images, random(5)).images)
 
 
 def test_the_good_images_stay_good() -> None:
     images = beans()
     before = images.clone()
-    corrupt(images, random())
+    spoil(images, random())
     assert torch.equal(images, before)
 
 
@@ -69,11 +69,29 @@ def test_each_subject_has_a_blob_and_nothing_lies_outside(seed: int) -> None:
     assert bool((where[inside == 0] == 0).all())
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_each_way_changes_light_and_stays_in_range(way) -> None:
+@pytest.mark.parametrize("way", RECOLOURED, ids=lambda way: way.__name__)
+def test_each_colour_changes_light_and_stays_in_range(way) -> None:
     light = (beans() + 1) / 2
     spoiled = way(light, random())
     assert spoiled.shape == light.shape
     assert float(spoiled.min()) >= 0
     assert float(spoiled.max()) <= 1
     assert float((spoiled - light).abs().mean()) > 0.01
+
+
+@pytest.mark.parametrize("kind", dict.fromkeys(KINDS), ids=lambda kind: kind.__name__)
+def test_each_kind_of_defect_changes_the_subject(kind) -> None:
+    images = beans()
+    light = (images + 1) / 2
+    spoiled = kind(Scene(light, light.roll(1, 0), subject(images)), random())
+    assert spoiled.shape == light.shape
+    assert float((spoiled.clamp(0, 1) - light).abs().mean()) > 0.0005
+
+
+@given(st.integers(0, 2**32))
+def test_where_is_told_exactly_where_something_changed(seed: int) -> None:
+    images = beans()
+    spoiled = spoil(images, random(seed))
+    changed = (spoiled.images - images).abs().amax(1, keepdim=True) > 1e-5
+    assert bool((spoiled.where[~changed] < 1e-4).all())
+    assert bool((spoiled.where[(spoiled.images - images).abs().amax(1, keepdim=True) > 0.21] > 0.99).all())

@@ -18,7 +18,7 @@ import numpy as np
 from cafepick.beans.pose import pose_of
 from cafepick.errors import SourceError
 from cafepick.images import resize, to_channels
-from cafepick.types import Box, Crop
+from cafepick.types import Box, Crop, Detail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -212,15 +212,15 @@ class _Reduced:
         size = ((width + right) // factor, (height + below) // factor)
         return cls(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), factor)  # type: ignore[arg-type]
 
-    def warp(self, to_photo: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-        """(size, size, 3) pixels of the photo under a crop, each the mean over the area that it covers."""
+    def sample(self, to_photo: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+        """(side, side, 3) samples of the photo under a crop, ``SUPERSAMPLING`` a crop pixel and axis."""
         steps, start = to_photo[:, :2] / SUPERSAMPLING, to_photo[:, 2]
         first = start - to_photo[:, :2].sum(axis=1) / 2 + steps.sum(axis=1) / 2  # pixel centres lie at whole numbers
         to_reduced = np.column_stack([steps, first - (self.factor - 1) / 2]) / self.factor
         side = size * SUPERSAMPLING
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         fine = cv2.warpAffine(self.pixels, to_reduced, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+        return np.asarray(fine, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,22 +251,33 @@ class _Light:
 def _crop_bean(source: _Reduced, contour: NDArray[np.float32], light: _Light, scale: float, config: CropConfig) -> Crop:
     pose = pose_of(contour)
     to_photo = pose.to_photo(scale, config.size)
-    coverage = _coverage(contour, to_photo, config.size)
-    bean = source.warp(to_photo, config.size) * light.at(pose.centre)
-    image = BLANK + coverage[:, :, None] * (np.minimum(bean, 255) - BLANK)
-    pixels = np.rint(image).astype(np.uint8)
+    samples, inside = source.sample(to_photo, config.size), _inside(contour, to_photo, config.size)
+    gain = light.at(pose.centre)
+    (image, mask), detail = (_looked_at(samples, inside, gain, side, config) for side in (config.size, 2 * config.size))
+    return Crop(image, mask, to_photo, box_of(contour), pose.angle, detail)
+
+
+def _looked_at(
+    samples: NDArray[np.uint8], inside: NDArray[np.uint8], gain: NDArray[np.float32], side: int, config: CropConfig
+) -> Detail:
+    """Average samples to pixels, (side, side), of which the outline cuts out the bean, in balanced light."""
+    coverage = _mean(inside, side).astype(np.float32) / np.float32(255)
+    image = BLANK + coverage[:, :, None] * (np.minimum(_mean(samples, side) * gain, 255) - BLANK)
     mask = coverage >= min(0.5, float(coverage.max()))  # an annotated speck has the pixel that it covers most of
-    return Crop(to_channels(pixels, config.channels), mask, to_photo, box_of(contour), pose.angle)
+    return Detail(to_channels(np.rint(image).astype(np.uint8), config.channels), mask)
 
 
-def _coverage(contour: NDArray[np.float32], to_photo: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    """(size, size) share of each crop pixel inside the outline, 0..1: a soft edge one pixel wide."""
+def _inside(contour: NDArray[np.float32], to_photo: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """255 for samples of a crop inside the outline, 0 for others: averaged, a soft edge one pixel wide."""
     from_photo = cv2.invertAffineTransform(to_photo)
     points = contour @ from_photo[:, :2].T + from_photo[:, 2]  # (n, 2) crop pixels
     fine_points = (points + 0.5) * SUPERSAMPLING - 0.5
     fine = np.zeros((size * SUPERSAMPLING, size * SUPERSAMPLING), np.uint8)
-    cv2.fillPoly(fine, [np.rint(fine_points).astype(np.int32)], 255)
-    return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
+    return np.asarray(cv2.fillPoly(fine, [np.rint(fine_points).astype(np.int32)], 255), np.uint8)
+
+
+def _mean(samples: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(samples, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def box_of(contour: NDArray[np.float32]) -> Box:

@@ -2,7 +2,8 @@
 
 A reconstruction tells where a bean differs from a good one; it hardly tells that a bean is small, broken off or brown
 all over. These numbers do. There are few of them, each means something, and each is measured on the crop: upright, at
-one scale, in balanced light. Lengths are in units of 1/64 of the crop's side, so a crop of any size gives like numbers.
+one scale, in balanced light; what is fine, on the same place at twice the resolution. Lengths are in units of 1/64 of
+the crop's side, so a crop of any size gives like numbers.
 """
 
 from __future__ import annotations
@@ -60,13 +61,15 @@ def describe(crop: Crop) -> NDArray[np.float64]:
     """Measure one bean.
 
     Args:
-        crop: upright bean, grey or RGB; at least one pixel lies inside its outline.
+        crop: upright bean, grey or RGB; at least one pixel lies inside its outline. Where it has a ``detail``, that
+            shows what is fine: outline, texture and spots.
 
     Returns:
         (len(NAMES),) finite numbers, in the order of ``NAMES``.
     """
     region = _region(crop.image, crop.mask)
-    return np.array([value for part in PARTS for value in part.measure(region)], np.float64)
+    close = region if crop.detail is None else _region(*crop.detail)
+    return np.array([value for part in PARTS for value in part.measure(close if part.fine else region)], np.float64)
 
 
 def describe_all(crops: Sequence[Crop]) -> NDArray[np.float64]:
@@ -184,12 +187,14 @@ class Part(NamedTuple):
     names: tuple[str, ...]
     measure: Any
     """Function from a region to as many numbers."""
+    fine: bool = False
+    """Whether they are measured on a closer look, where there is one."""
 
 
 PARTS: Final = (
     Part(("size",), _size),
-    Part(("length", "boxiness", "solidity", "misfit", "roughness"), _shape),
-    Part(tuple(f"wave_{k}" for k in HARMONICS), _harmonics),
+    Part(("length", "boxiness", "solidity", "misfit", "roughness"), _shape, fine=True),
+    Part(tuple(f"wave_{k}" for k in HARMONICS), _harmonics, fine=True),
     Part(("pattern_sides", "outline_sides", "pattern_ends", "outline_ends"), _symmetry),
     Part(
         (
@@ -202,7 +207,7 @@ PARTS: Final = (
     ),
     Part(tuple(f"rim_{width}_{channel}" for width in RIMS for channel in CHANNELS), _rim),
     Part(tuple(f"uneven_{channel}" for channel in CHANNELS), _evenness),
-    Part(("slope", "bend", "inner_slope", "inner_bend", *(f"texture_{width}" for width in BANDS)), _texture),
+    Part(("slope", "bend", "inner_slope", "inner_bend", *(f"texture_{width}" for width in BANDS)), _texture, fine=True),
     Part(
         tuple(f"{kind}_spots_{side}_{how}" for side in SPOTS for kind in ("dark", "pale") for how in ("mean", "most")),
         _spots,

@@ -12,7 +12,7 @@ import numpy as np
 
 from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import crop_beans, crop_whole, fit_zoom
-from cafepick.beans.describe import describe_all
+from cafepick.beans.descriptors import descriptors_of
 from cafepick.beans.find import scene_of
 from cafepick.beans.view import Frame, frame_of
 from cafepick.errors import PhotoError, SourceError
@@ -52,7 +52,7 @@ class Subjects:
     crops: NDArray[np.uint8]
     """(n, size, size, channels)."""
     descriptors: NDArray[np.float64]
-    """(n, d) of the same, see ``beans.describe``; d is 0 for ``whole``."""
+    """(n, d) of the same, see ``beans.descriptors``."""
     groups: NDArray[np.int64]
     """(n,) which photo each crop comes from, as a position in ``names``."""
     names: tuple[str, ...]
@@ -164,8 +164,8 @@ def _cut(
         else:
             found = crop_beans(look.frame.look(photo), look.scene, look.frame.cutting(config))
         whole = [crop for crop in found if crop is not None]
-        descriptors = np.empty((len(whole), 0)) if look is None else describe_all(whole)
-        return _Cutting([crop.image for crop in whole], descriptors, len(found) - len(whole), print_of(photo))
+        images, cut_off = [crop.image for crop in whole], len(found) - len(whole)
+        return _Cutting(images, descriptors_of(whole, config), cut_off, print_of(photo))
 
     cuttings, failed = _each(looks, cut, "cutting crops", progress)
     full = [item for item, cutting in cuttings.items() if cutting.images]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from cafepick.beans.descriptors import places_of
 from cafepick.config import CropConfig, FusionConfig, Method, Recipe, ScaleKind, SheetKind, SubjectKind
 from cafepick.detector import Detector
 from cafepick.errors import ConfigError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cafepick.data.sources import Source
+    from cafepick.scoring.appearance import Appearance
 
 MOST_HELD_BACK: Final = 1000
 """More good subjects hardly make a threshold sharper: at 1 %, the bound of the realised rate is 1.6 % with 1,000."""
@@ -192,19 +194,31 @@ def fuse(detector: Detector, good: Sample, weights: FusionConfig, *, seed: int, 
     The appearance of a good subject is scored by what was learnt from others, as a new subject's will be; the networks,
     which generalise over far more images than they could remember, score ``MOST_FOR_SCALES`` of those they saw.
     """
-    if not (weights.appearance > 0 and good.descriptors.size):
+    if weights.appearance == weights.comparison == 0:
         return detector
-    progress("learning the appearance", 0, 2)
-    appearance = fit_appearance(good.descriptors, seed=seed)
-    progress("learning the appearance", 1, 2)
-    unusual = scores_without_self(good.descriptors, seed=seed)
-    progress("learning the appearance", 2, 2)
+    appearance: Appearance | None = None
+    parts: dict[str, NDArray[np.float64]] = {}
+    if weights.appearance > 0:
+        appearance, parts[APPEARANCE] = _learn_appearance(good.descriptors, detector.crop, seed=seed, progress=progress)
     some = np.random.default_rng(seed).permutation(len(good.images))[:MOST_FOR_SCALES]
     scored = score_each(detector, good.images[some], None, stage="joining the parts", progress=progress)
     fusions: dict[Method, Fusion] = {
-        method: Fusion.fit({**seen.parts, APPEARANCE: unusual}, asdict(weights)) for method, seen in scored.items()
+        method: Fusion.fit({**seen.parts, **parts}, asdict(weights)) for method, seen in scored.items()
     }
     return detector.with_parts(appearance, fusions)
+
+
+def _learn_appearance(
+    descriptors: NDArray[np.float64], crop: CropConfig, *, seed: int, progress: Progress
+) -> tuple[Appearance, NDArray[np.float64]]:
+    """Return what descriptors (n, d) of good subjects look like, and (n,) scores of each by what the others taught."""
+    stage, places = "learning the appearance", places_of(crop)
+    progress(stage, 0, 2)
+    appearance = fit_appearance(descriptors, seed=seed, places=places)
+    progress(stage, 1, 2)
+    unusual = scores_without_self(descriptors, seed=seed, places=places)
+    progress(stage, 2, 2)
+    return appearance, unusual
 
 
 def _train_all(

@@ -8,6 +8,7 @@ fitted by expectation maximisation. Several mixtures with different numbers of
 kinds are averaged, as no number is right. The fewer good beans there are, the fewer kinds are told apart and the more
 the covariances are drawn towards the sphere. A mixture is sharp where it saw many beans and careless far from them, so
 the distance $d$ to the nearest good beans has its say as well: the score is $-\overline{\log p(x)} + \tfrac12 d^2$.
+Descriptors by the hundred, as of a photo that is itself the subject, are projected first (``projection``).
 Scoring needs numpy alone; fitting needs scikit-learn.
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from cafepick.errors import ArtefactError, TrainingError
+from cafepick.scoring.projection import Projection, fit_projection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +43,7 @@ MOST_REMEMBERED: Final = 4000
 """Good subjects kept to measure that distance from."""
 FOLDS: Final = 5
 """Good subjects are scored by mixtures that were fitted without them, in so many parts."""
+PROJECTION: Final = "projection."
 QUANTILES: Final = 201
 """Of each descriptor, kept so that a verdict can say what is unusual."""
 
@@ -76,9 +79,11 @@ class Appearance:
     """(m, d) standardised descriptors of good subjects."""
     quantiles: NDArray[np.float64]
     """(QUANTILES, d) of good subjects, ascending."""
+    projection: Projection | None = None
+    """From (D,) descriptors to the (d,) of everything above; None: they are the same."""
 
     def score(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n,) scores of descriptors (n, d); higher is more unusual. Each depends on its own row alone."""
+        """Return (n,) scores of descriptors (n, D); higher is more unusual. Each depends on its own row alone."""
         return np.array([self._score(x) for x in self.standardised(descriptors)])  # one by one: alike in any batch
 
     def _score(self, x: NDArray[np.float64]) -> float:
@@ -89,10 +94,12 @@ class Appearance:
 
     def standardised(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, d) in standard deviations from the mean of good subjects."""
+        if self.projection is not None:
+            descriptors = self.projection.of(descriptors)
         return np.clip((descriptors - self.mean) / self.deviation, -FARTHEST, FARTHEST)
 
     def ranks(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, d) share of good subjects whose descriptor is smaller, 0..1; ties count half."""
+        """(n, d) share of good subjects whose descriptor, not projected, is smaller, 0..1; ties count half."""
         shares = [
             (np.searchsorted(column, values, "left") + np.searchsorted(column, values, "right")) / (2 * len(column))
             for column, values in zip(self.quantiles.T, descriptors.T, strict=True)
@@ -109,7 +116,8 @@ class Appearance:
         }
         for number, mixture in enumerate(self.mixtures):
             named |= {f"mixture{number}.{name}": array for name, array in mixture._asdict().items()}
-        return named
+        projected = {} if self.projection is None else self.projection.to_tensors()
+        return named | {PROJECTION + name: array for name, array in projected.items()}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Appearance:
@@ -118,6 +126,7 @@ class Appearance:
         Raises:
             ArtefactError: an array is missing or has another shape than the others say.
         """
+        projected = {key.removeprefix(PROJECTION): tensors[key] for key in tensors if key.startswith(PROJECTION)}
         try:
             deviation = tensors["deviation"]
             count = sum(name.endswith(".means") for name in tensors)
@@ -130,6 +139,7 @@ class Appearance:
                 mixtures,
                 tensors["remembered"],
                 tensors["quantiles"],
+                Projection.from_tensors(projected) if projected else None,
             )
         except KeyError as error:
             raise ArtefactError(f"the model lacks the tensor {error} of its appearance: train anew") from error
@@ -137,12 +147,15 @@ class Appearance:
         return appearance
 
 
-def fit_appearance(descriptors: NDArray[np.float64], *, seed: int, as_if: int | None = None) -> Appearance:
-    """Learn what descriptors (n, d) of good subjects look like.
+def fit_appearance(
+    descriptors: NDArray[np.float64], *, seed: int, places: int | None = None, as_if: int | None = None
+) -> Appearance:
+    """Learn what descriptors of good subjects look like.
 
     Args:
-        descriptors: (n, d).
+        descriptors: (n, D).
         seed: of the mixtures' starts.
+        places: cells of the grid that the descriptors come from, cell by cell; they are projected. None: no grid.
         as_if: number of good subjects that kinds and shrinkage are chosen for; None: as many as there are.
 
     Raises:
@@ -152,6 +165,9 @@ def fit_appearance(descriptors: NDArray[np.float64], *, seed: int, as_if: int | 
         raise TrainingError(
             f"the appearance of good subjects needs at least 2 of them with finite descriptors, got {len(descriptors)}"
         )
+    projection = None if places is None else fit_projection(descriptors, places=places)
+    if projection is not None:
+        descriptors = projection.of(descriptors)
     mean, spread = descriptors.mean(axis=0), descriptors.std(axis=0)
     deviation = np.where(spread > 1e-9 * (1 + np.abs(mean)), spread, np.inf)
     quantiles = np.quantile(descriptors, np.linspace(0, 1, QUANTILES), axis=0)
@@ -160,16 +176,19 @@ def fit_appearance(descriptors: NDArray[np.float64], *, seed: int, as_if: int | 
     shrinkage = float(np.clip(SHRINKAGE / subjects, *SHRINKAGE_RANGE))
     mixtures = tuple(_fit_mixture(x, min(kinds, len(x)), shrinkage, seed) for kinds in kinds_of(subjects))
     remembered = np.random.default_rng(seed).permutation(x)[:MOST_REMEMBERED].astype(np.float32)
-    return Appearance(mean, deviation, mixtures, remembered, quantiles)
+    return Appearance(mean, deviation, mixtures, remembered, quantiles, projection)
 
 
-def scores_without_self(descriptors: NDArray[np.float64], *, seed: int) -> NDArray[np.float64]:
-    """Score good subjects (n, d) by what was learnt from others: (n,), as new good subjects would score."""
+def scores_without_self(
+    descriptors: NDArray[np.float64], *, seed: int, places: int | None = None
+) -> NDArray[np.float64]:
+    """Score good subjects (n, D) by what was learnt from others: (n,), as new good subjects would score."""
     order = np.random.default_rng(seed).permutation(len(descriptors))
     scores = np.empty(len(descriptors))
     for part in np.array_split(order, min(FOLDS, len(descriptors) // 2)):
         others = np.setdiff1d(order, part)
-        scores[part] = fit_appearance(descriptors[others], seed=seed, as_if=len(order)).score(descriptors[part])
+        known = fit_appearance(descriptors[others], seed=seed, places=places, as_if=len(order))
+        scores[part] = known.score(descriptors[part])
     return scores
 
 
@@ -189,6 +208,7 @@ def _fit_mixture(x: NDArray[np.float64], kinds: int, shrinkage: float, seed: int
 def _check_shapes(appearance: Appearance) -> None:
     d = len(appearance.mean)
     fits = appearance.deviation.shape == (d,)
+    fits &= appearance.projection is None or len(appearance.projection.components) + 2 == d
     for table in (appearance.quantiles, appearance.remembered):
         fits &= table.ndim == 2 and table.shape[1] == d and len(table) > 0
     for mixture in appearance.mixtures:

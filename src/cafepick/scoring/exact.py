@@ -213,11 +213,11 @@ def _filled(build: Callable[[], Network], tensors: Mapping[str, NDArray[np.gener
 def _scored(
     found: SearchResult | OnePass, maps: NDArray[np.float32], parts: Mapping[str, NDArray[np.float64]]
 ) -> Scored:
-    """Gather what was found; the last part is the score, until parts are fused."""
+    """Gather what was found; until parts are fused, the reconstruction alone is the score."""
     return Scored(
         residual=_numbers(found.residual),
         discrimination=_numbers(found.discrimination),
-        score=list(parts.values())[-1],
+        score=parts[RECONSTRUCTION],
         reconstructions=to_uint8(_pictures(found.reconstruction)),
         maps=maps,
         parts=parts,

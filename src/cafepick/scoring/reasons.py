@@ -70,7 +70,7 @@ def reason_of(
 
     Args:
         p_values: of the parts, by name.
-        names: of the descriptors.
+        names: of the descriptors; none where they are projected and have no names.
         descriptors: (d,) of the subject.
         appearance: what they are like for good subjects.
         area: what the anomaly map shows.
@@ -78,6 +78,8 @@ def reason_of(
     leading = min(p_values, key=lambda name: (p_values[name], name != APPEARANCE))
     if leading != APPEARANCE:
         return area
+    if not names:
+        return Reason("combination")
     x = appearance.standardised(descriptors[None])[0]
     most = int(np.argmax(np.abs(x)))
     if abs(x[most]) < TELLING:

@@ -171,25 +171,6 @@ KINDS: Final[tuple[Kind, ...]] = (
 )
 
 
-def corrupt(images: Images, random: Generator) -> Images:
-    """Spoil each image in one way, in a blob or, if its colour is spoiled, sometimes all over: for the discriminator.
-
-    Args:
-        images: good subjects, pixels in [-1, 1].
-        random: on the CPU; decides everything.
-    """
-    light = (images + 1) / 2  # 0 is black, 1 is white
-    ways = torch.stack([way(light, random) for way in WAYS])  # (ways, b, c, size, size)
-    chosen = torch.randint(len(WAYS), (len(images),), generator=random).to(images.device)
-    spoiled = ways[chosen, torch.arange(len(images), device=images.device)]
-    recoloured = (chosen < len(RECOLOURED))[:, None, None, None]
-    whole = (_uniform(len(images), 0.0, 1.0, random) < WHOLE).to(images.device) & recoloured
-    inside = subject(images)
-    around = max_pool2d(inside, 3, stride=1, padding=1)  # what is painted over leaves no rim behind
-    where = torch.where(whole, inside, blobs(torch.where(recoloured, inside, around), random))
-    return light.lerp(spoiled, where) * 2 - 1
-
-
 def subject(images: Images) -> Mask:
     """Return 1 where an image differs from the colour of its corner, its ground, and 0 elsewhere."""
     return ((images - images[:, :, :1, :1]).abs().amax(1, keepdim=True) > GROUND_STEP).float()
@@ -221,19 +202,8 @@ def tinted(light: Images, random: Generator) -> Images:
     return (light * _uniform(count * channels, 0.75, 1.25, random).view(count, channels, 1, 1).to(light)).clamp(0, 1)
 
 
-def erased(light: Images, random: Generator) -> Images:  # noqa: ARG001 - all ways take the same arguments
-    """Show the ground, the colour of the corner: broken, chipped."""
-    return light[:, :, :1, :1].expand_as(light)
-
-
-def another(light: Images, random: Generator) -> Images:  # noqa: ARG001
-    """Show another image of the batch, upside down: foreign texture and outline."""
-    return light.roll(1, 0).flip(2)
-
-
 Way = Callable[[Images, Generator], Images]
 RECOLOURED: Final[tuple[Way, ...]] = (darker, paler, tinted)
-WAYS: Final[tuple[Way, ...]] = (*RECOLOURED, erased, another)
 
 
 def _beyond(scene: Scene, least: float, most: float, random: Generator) -> Mask:

@@ -16,7 +16,7 @@ from cafepick.errors import TrainingError
 from cafepick.models.build import build_discriminator, build_generator
 from cafepick.training.augment import augment, mirror
 from cafepick.training.batches import Batches, random_of_step
-from cafepick.training.corrupt import corrupt
+from cafepick.training.corrupt import spoil
 from cafepick.training.losses import LOSSES, Images, Logits, Scalar, gradient_penalty
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def update_discriminator(
     """
     shown = [real, draw(gan.generator, len(real), fabric, random).detach()]
     if config.corrupted > 0:
-        shown.append(corrupt(real, random))
+        shown.append(spoil(real, random).images)
     if config.augment:
         shown = [augment(images, random) for images in shown]
     with fabric.autocast():

@@ -78,7 +78,7 @@ def cafepick(*words: str) -> float:
     return time.monotonic() - began
 
 
-def measure(case: Case, recipe: str, seed: int, extra: list[str]) -> dict[str, Any]:
+def measure(case: Case, recipe: str, seed: int, extra: list[str], keep: Path | None) -> dict[str, Any]:
     """Teach and evaluate one model; return what came out."""
     with tempfile.TemporaryDirectory() as name:
         model, out = Path(name) / "model.cafepick", Path(name) / "out"
@@ -87,6 +87,8 @@ def measure(case: Case, recipe: str, seed: int, extra: list[str]) -> dict[str, A
         evaluate_seconds = cafepick("evaluate", *case.evaluate, "--model", str(model), "--out", str(out))
         metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
         header = load_artefact(model).header
+        if keep is not None:
+            shutil.copytree(name, keep / f"{case.name.replace('/', '-')}-{recipe}-{seed}", dirs_exist_ok=True)
     kept = ("auroc", "average_precision", "parts", "false_reject", "promise", "miss_rate", "subjects", "finding")
     return {
         "case": case.name,
@@ -124,6 +126,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--limit", type=int, help="evaluate on so many photos")
     parser.add_argument("--extra", nargs=argparse.REMAINDER, default=[], help="more arguments of cafepick train")
+    parser.add_argument("--keep", type=Path, help="folder for models, runs and reports")
     parser.add_argument("--summary", action="store_true")
     asked = parser.parse_args()
     path = RESULTS / f"accuracy-{asked.of}.jsonl"
@@ -136,7 +139,7 @@ def main() -> None:
                         key = (case.name, recipe, seed, asked.extra)
                         if key in [(row["case"], row["recipe"], row["seed"], row["extra"]) for row in results]:
                             continue
-                        results.append(measure(case, recipe, seed, asked.extra))
+                        results.append(measure(case, recipe, seed, asked.extra, asked.keep))
                         path.parent.mkdir(exist_ok=True)
                         with path.open("a", encoding="utf-8") as lines:
                             lines.write(json.dumps(results[-1]) + "\n")

@@ -134,7 +134,7 @@ def re_mark(visitor: Visitor, check: dict[str, Any]) -> None:
     assert rate == 0.5
     assert expected, "the drawn tray has odd beans"
     assert answered(visitor) == visitor.marked("ng") == len(expected)
-    plates = page.locator(".plate.ng text").all_text_contents()
+    plates = page.locator(".plates .plate.ng text").all_text_contents()
     assert sorted(map(int, plates)) == expected
     assert page.locator(".photo .look.ng .brackets[d^=M]").count() == len(expected), "NG shows by shape"
     assert [one for one in visitor.requests if "beans" not in one] == [f"PATCH /api/v1/checks/{check['id']}"]
@@ -155,13 +155,13 @@ def correct(visitor: Visitor, server: Served, check: dict[str, Any]) -> None:
     visitor.button("This one is fine").click()
     page.locator(f"#said:has-text('Bean {wrong['bean']} noted as fine')").wait_for(state="attached")
     assert answered(visitor) == before - 1
-    assert page.locator(".plate.ok.hand").count() == 1
+    assert page.locator(".plates .plate.ok.hand").count() == 1
     panel.press("Escape")
     assert page.evaluate("document.activeElement.dataset.bean") == str(wrong["bean"]), "the focus goes back"
     missed = next(one for one in check["verdicts"] if one["verdict"] == "OK")
     page.locator(f".hit[data-bean='{missed['bean']}']").click()
     visitor.button("This one is bad").click()
-    page.locator(".plate.ng.hand").wait_for()
+    page.locator(".plates .plate.ng.hand").wait_for()
     assert answered(visitor) == before
     page.locator(".bean-panel").press("Escape")
     with page.expect_response(lambda answer: answer.request.method == "PATCH"):

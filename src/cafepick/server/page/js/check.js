@@ -36,7 +36,7 @@ export async function checkView(place) {
   const problems = h("div", {});
   const stop = new AbortController();
   const drop = intake({
-    title: t("drop.check"), several: false,
+    purpose: "check", several: false,
     onfiles: (files) => begin(files),
     onproblem: (words) => fill(problems, failure({ code: "invalid", message: words })),
   });

@@ -9,10 +9,10 @@ import { megabytes, t } from "./words.js";
 
 /**
  * `several` allows several shots without closing the camera.
- * @param {{title: string, several: boolean, onfiles: (files: File[]) => void, onproblem: (words: string) => void}} options
+ * @param {{purpose: "check"|"teach", several: boolean, onfiles: (files: File[]) => void, onproblem: (words: string) => void}} options
  * @returns {{element: HTMLElement, gone: () => void}}
  */
-export function intake({ title, several, onfiles, onproblem }) {
+export function intake({ purpose, several, onfiles, onproblem }) {
   const accept = "image/jpeg,image/png,image/webp,image/tiff,image/bmp";
   const input = h("input", { type: "file", accept, multiple: true, class: "unseen", id: uid("files"), tabindex: "-1", "aria-hidden": "true" });
   const direct = h("input", { type: "file", accept: "image/*", capture: "environment", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
@@ -27,6 +27,7 @@ export function intake({ title, several, onfiles, onproblem }) {
   const shooter = button(t("shoot"), {
     kind: isHeld ? "primary" : "", icon: "camera", on: () => (canShoot() ? shoot({ many: several, onshot: (file) => take([file]) }) : direct.click()),
   });
+  const title = t(`drop.${purpose}${isHeld ? ".held" : ""}`);
   const heading = h("p", { class: "drop-title" }, title);
   const formats = h("p", { class: "hint" });
   const element = h("div", { class: "drop" }, icon("photo"), heading,

@@ -134,6 +134,10 @@ window.addEventListener("hashchange", () => {
   hasMoved = true;
   show();
 });
+document.getElementById("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // its address would be taken for a view
+  main.focus();
+});
 window.addEventListener("offline", () => tell(false));
 
 const place = sessionStorage.getItem("cafepick.place");

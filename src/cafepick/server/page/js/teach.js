@@ -25,7 +25,7 @@ export async function teachView(place) {
   const grid = h("div", { class: "lessons" });
   const total = h("p", { class: "total", role: "status" });
   const drop = intake({
-    title: t("drop.teach"), several: true,
+    purpose: "teach", several: true,
     onfiles: (files) => files.forEach((file) => add({ file })),
     onproblem: (words) => fill(problems, failure({ code: "invalid", message: words })),
   });

@@ -75,15 +75,17 @@ export function megabytes(bytes) {
 export function reason({ why, reason: english }) {
   if (!why) return language === "en" ? capital(english) : english;
   if (why.key === "combination") return t("why.combination");
-  if (why.key === "area") return t(`why.area.${why.high ? "high" : "low"}`, { share: percent(why.share) });
+  if (why.key === "area") return t(`why.area.${why.high ? "high" : "low"}`, { share: finely(why.share) });
   const key = `why.${why.key}.${why.high ? "high" : "low"}`;
   if (!has(key)) return capital(english);
-  return t(why.share >= 0.9995 ? "why.all" : "why.most", { what: t(key), share: percent2(why.share) });
+  return t(why.share >= 0.9995 ? "why.all" : "why.most", { what: t(key), share: finely(why.share) });
 }
 
-const percent2 = (share) => {
+/** A share as `scoring/reasons.py` writes it. */
+const finely = (share) => {
   const digits = share > 0.99 || share < 0.01 ? 1 : 0;
-  return t("percent", { number: new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(100 * share) });
+  const format = new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return t("percent", { number: format.format(100 * share) });
 };
 
 const capital = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");

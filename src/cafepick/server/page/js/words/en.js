@@ -73,6 +73,8 @@ export const ENGLISH = {
   // Taking in photos
   "drop.check": "Drop a photo of beans here",
   "drop.teach": "Drop photos of good beans here",
+  "drop.check.held": "Photograph a tray",
+  "drop.teach.held": "Photograph good beans",
   "drop.now": "Let go to add",
   "drop.formats": "JPEG, PNG, WebP, TIFF or BMP, up to {megabytes} MB",
   "choose": "Choose photos",

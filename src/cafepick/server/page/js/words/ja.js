@@ -70,6 +70,8 @@ export const JAPANESE = {
   // 写真の追加
   "drop.check": "豆の写真をここにドロップ",
   "drop.teach": "良い豆の写真をここにドロップ",
+  "drop.check.held": "トレーを撮影",
+  "drop.teach.held": "良い豆を撮影",
   "drop.now": "離すと追加します",
   "drop.formats": "JPEG・PNG・WebP・TIFF・BMP、{megabytes} MBまで",
   "choose": "写真を選ぶ",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from cafepick.errors import ArtefactError, TrainingError
-from cafepick.scoring.projection import Projection, fit_projection
+from cafepick.scoring.projection import Projection, fit_projection, projected_without_self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,14 +165,14 @@ def fit_appearance(
         raise TrainingError(
             f"the appearance of good subjects needs at least 2 of them with finite descriptors, got {len(descriptors)}"
         )
-    projection = None if places is None else fit_projection(descriptors, places=places)
+    subjects = len(descriptors) if as_if is None else as_if
+    projection = None if places is None else fit_projection(descriptors, places=places, as_if=subjects)
     if projection is not None:
-        descriptors = projection.of(descriptors)
+        descriptors = projected_without_self(descriptors, projection, seed=seed)
     mean, spread = descriptors.mean(axis=0), descriptors.std(axis=0)
     deviation = np.where(spread > 1e-9 * (1 + np.abs(mean)), spread, np.inf)
     quantiles = np.quantile(descriptors, np.linspace(0, 1, QUANTILES), axis=0)
     x = Appearance(mean, deviation, (), np.empty(0, np.float32), quantiles).standardised(descriptors)
-    subjects = len(x) if as_if is None else as_if
     shrinkage = float(np.clip(SHRINKAGE / subjects, *SHRINKAGE_RANGE))
     mixtures = tuple(_fit_mixture(x, min(kinds, len(x)), shrinkage, seed) for kinds in kinds_of(subjects))
     remembered = np.random.default_rng(seed).permutation(x)[:MOST_REMEMBERED].astype(np.float32)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST_COMPONENTS: Final = 40
 SUBJECTS_A_COMPONENT: Final = 10
 """Good subjects that a component needs at least, or it would describe those subjects themselves."""
+FOLDS: Final = 5
 WORST: Final = 0.05
 """Share of the places, one at least, of which the unexplained rest counts by itself."""
 _LEAST: Final = 1e-9
@@ -77,17 +78,35 @@ class Projection:
         return projection
 
 
-def fit_projection(x: NDArray[np.float64], *, places: int) -> Projection:
+def fit_projection(x: NDArray[np.float64], *, places: int, as_if: int | None = None) -> Projection:
     """Find the plane of most variance through descriptors of good subjects.
 
     Args:
         x: (n, D), n > 1, D a multiple of ``places``, finite.
         places: cells that the descriptors come from, cell by cell.
+        as_if: number of good subjects that the components are counted for; None: as many as there are.
     """
     middle = x.mean(axis=0)
     centred = x - middle
-    count = int(np.clip(len(x) // SUBJECTS_A_COMPONENT, 1, min(MOST_COMPONENTS, x.shape[1])))
+    subjects = len(x) if as_if is None else as_if
+    count = int(np.clip(subjects // SUBJECTS_A_COMPONENT, 1, min(MOST_COMPONENTS, x.shape[1])))
     _, vectors = np.linalg.eigh(centred.T @ centred / len(x))  # ascending
     components = np.ascontiguousarray(vectors[:, ::-1][:, :count].T)
     rest = np.square(centred - centred @ components.T @ components).reshape(len(x), places, -1).mean(axis=(0, 2))
     return Projection(middle, components, rest + _LEAST)
+
+
+def projected_without_self(x: NDArray[np.float64], projection: Projection, *, seed: int) -> NDArray[np.float64]:
+    """Return what ``projection.of`` gives of the subjects (n, D) that it was fitted to, as if they were new.
+
+    A plane lies nearer to the subjects that it was fitted to than to others, so their distance is taken from planes
+    that were fitted without them.
+    """
+    projected = projection.of(x)
+    counted_for = len(projection.components) * SUBJECTS_A_COMPONENT
+    order = np.random.default_rng(seed).permutation(len(x))
+    for part in np.array_split(order, min(FOLDS, len(x))):
+        others = np.setdiff1d(order, part)
+        apart = fit_projection(x[others], places=len(projection.usual), as_if=counted_for)
+        projected[part, -2:] = apart.of(x[part])[:, -2:]
+    return projected

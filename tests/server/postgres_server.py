@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -33,15 +34,19 @@ class Postgres:
             shutil.chown(self._folder, USER, USER)
         self._folder.chmod(0o755)
         self._run("initdb", "-D", str(self._folder / "data"), "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8")
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again."""
         settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self._folder}", "-c", "fsync=off"]
         self._process = subprocess.Popen(
-            [str(binaries / "postgres"), "-D", str(self._folder / "data"), *settings],
+            [str(self._binaries / "postgres"), "-D", str(self._folder / "data"), *settings],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             **self._as,
         )
-        deadline = time.monotonic() + 30
-        while subprocess.run([binaries / "pg_isready", "-h", self._folder, "-q"], check=False).returncode:
+        deadline = time.monotonic() + 90
+        while subprocess.run([self._binaries / "pg_isready", "-h", self._folder, "-q"], check=False).returncode:
             assert time.monotonic() < deadline, "PostgreSQL does not start"
             time.sleep(0.05)
 
@@ -50,10 +55,14 @@ class Postgres:
         self._run("createdb", "-h", str(self._folder), "-U", USER, name)
         return f"postgresql://{USER}@/{name}?host={self._folder}"
 
+    def halt(self) -> None:
+        """Stop it at once, whoever is connected; ``start`` brings it back."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(60)
+
     def stop(self) -> None:
         """Stop it and remove its folder."""
-        self._process.terminate()
-        self._process.wait(30)
+        self.halt()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, program: str, *words: str) -> None:

@@ -43,6 +43,30 @@ def test_nothing_recorded_is_lost(
     assert not list((server.data / "tmp").iterdir())
 
 
+def test_a_database_that_goes_away_is_waited_for(
+    postgres: Postgres, serve: Callable[..., Served], trays: list[Path], tiny_model: Path
+) -> None:
+    server = serve("--database", postgres.database("away"))
+    with server.client() as client:
+        model = taken_in(client, tiny_model)
+        photos = [uploaded(client, path) for path in trays]
+        batch = client.post("/checks", json={"model": model, "photos": photos * 2}).json()["batch"]
+        wait_until(lambda: "done" in states(client, batch))
+        postgres.halt()
+        try:
+            health = client.get("/health")
+            assert (health.status_code, health.json()["database_ok"]) == (503, False)
+            assert "cafepick_trainings_running NaN" in client.get("/metrics").text
+            assert code_of(client.get("/checks")) == (503, "busy")
+            assert code_of(client.post("/photos", content=trays[0].read_bytes())) == (503, "busy")
+            time.sleep(1)  # the judge comes to its next photo
+        finally:
+            postgres.start()
+        wait_until(lambda: client.get("/health").status_code == 200)
+        wait_until(lambda: set(states(client, batch)) == {"done"})
+    assert not list((server.data / "tmp").iterdir())
+
+
 def test_a_photo_that_kills_the_server_is_given_up(
     serve: Callable[..., Served], trays: list[Path], tiny_model: Path
 ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from sqlalchemy.exc import SQLAlchemyError
 
 from cafepick import __version__
 from cafepick.server.marks import mark
@@ -35,8 +37,15 @@ class Monitor:
         Gauge("cafepick_info", "Version.", ["version"], registry=self.registry).labels(__version__).set(1)
 
     def watch(self, name: str, help_: str, value: Callable[[], float]) -> None:
-        """Add a number that is asked for when Prometheus asks."""
-        Gauge(f"cafepick_{name}", help_, registry=self.registry).set_function(value)
+        """Add a number that is asked for when Prometheus asks; NaN where it cannot be told just then."""
+
+        def told() -> float:
+            try:
+                return value()
+            except (SQLAlchemyError, OSError):
+                return math.nan
+
+        Gauge(f"cafepick_{name}", help_, registry=self.registry).set_function(told)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from cafepick.errors import (
     ArtefactError,
@@ -19,6 +20,9 @@ from cafepick.errors import (
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the system says when there is no more room: disk, quota, or the largest file allowed."""
+
+AWAY: Final = (OperationalError, InterfaceError, PoolTimeoutError)
+"""Errors of a database that is not there or has no time."""
 
 _KNOWN: Final = (  # the first that fits
     ((PhotoError, ArtefactError), 422, "unreadable"),
@@ -65,6 +69,8 @@ def problem_of(error: BaseException) -> ApiError:
         return error
     if is_full(error):
         return disk_full()
+    if isinstance(error, AWAY):
+        return busy("the database does not answer", seconds=5)
     for kinds, status, code in _KNOWN:
         if isinstance(error, kinds):
             return ApiError(status, code, str(error))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from cafepick.config import RECIPES
 from cafepick.errors import CafepickError
@@ -198,6 +199,8 @@ class Trainer:
     def _survive(self) -> None:
         try:
             self._look()
+        except SQLAlchemyError as error:
+            LOGGER.warning("the database does not answer: %s", str(error).splitlines()[0])
         except Exception:
             LOGGER.exception("watching the trainings failed; it goes on")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import FileResponse, StreamingResponse
 
 from cafepick.server.problems import ApiError
@@ -96,4 +97,6 @@ async def _events(here: Station, current: TrainingOut) -> AsyncIterator[str]:
             current = await run_in_threadpool(here.trainer.get, current.id)
         except ApiError:  # deleted meanwhile
             return
+        except SQLAlchemyError:  # the database is away; the stream outlasts it
+            continue
     yield f"event: end\ndata: {current.model_dump_json()}\n\n"

@@ -26,7 +26,7 @@ def test_a_damaged_photo_and_a_file_that_is_none(station: Served, visit: Callabl
     visitor.give(text)
     page.get_by_text("There was no photo in what you dropped").wait_for()
     visitor.give(damaged)
-    page.get_by_role("alert").filter(has_text="damaged").wait_for()
+    page.get_by_role("alert").filter(has_text="corrupt").wait_for()
     visitor.give(odd, damaged)
     assert page.locator(".failure").count() == 2, "each photo by its name"
     assert page.get_by_text("odd.png could not be checked").is_visible()

@@ -5,8 +5,8 @@
 
 The script starts ``cafepick serve`` on loopback, has it teach a tiny model (unless one is given), and lets clients do
 in a loop what people at sorting tables do: upload a photo of their own, have it judged (by ``/checks`` and by
-``/inspect`` in turn), look at pictures, lots and the history until the verdicts are there, correct a bean, mark the
-check as reviewed. When the time is over the server is killed as by ``kill -9``, with checks in its queue, and started
+``/inspect`` in turn), look at pictures, lots and the history, change the note and upload more until the verdicts are
+there, correct a bean, mark the check as reviewed. When the time is over the server is killed as by ``kill -9``, with checks in its queue, and started
 again. Then all that it had acknowledged is asked for: each photo byte for byte, each check judged, each correction and
 note as it was said.
 
@@ -103,7 +103,7 @@ class Client:
         self._number, self._model, self._photos, self._books = number, model, photos, books
         self._random = random.Random(number)
         self._http = httpx.Client(base_url=f"{url}{API}", timeout=120)
-        self._turn = 0
+        self._turn = self._notes = 0
 
     def work(self, until: float) -> None:
         """Go round and round until the clock says stop."""
@@ -122,6 +122,7 @@ class Client:
         check = self._inspected(content, lot) if self._turn % 2 else self._queued(content, lot)
         while check and check["state"] in ("queued", "running") and time.monotonic() < until:
             self._look(lot, check["photo"]["id"])
+            self._write(check)
             check = self._ask("GET check", f"/checks/{check['id']}", params={"wait": 1})
         if check and check["state"] == "done":
             self._correct(check)
@@ -161,6 +162,18 @@ class Client:
         patch = {"note": f"seen in round {self._turn}", "reviewed": True}
         if self._ask("PATCH check", f"/checks/{check['id']}", method="PATCH", json=patch):
             entry["note"] = patch["note"]
+
+    def _write(self, check: dict[str, Any]) -> None:
+        """Change the note of a check that waits, and bring one more photo."""
+        self._notes += 1
+        note = f"note {self._notes}"
+        if self._ask("PATCH check", f"/checks/{check['id']}", method="PATCH", json={"note": note}):
+            self._books.checks[check["id"]]["note"] = note
+        content = self._photos[0] + f"{self._number}: {note}".encode()
+        photo = self._ask("POST photo", "/photos", good=(201,), params={"name": "one more"}, content=content)
+        if photo:
+            with self._books.lock:
+                self._books.photos.add(photo["id"])
 
     def _look(self, lot: str, photo: str) -> None:
         self._ask("GET thumbnail", f"/photos/{photo}/thumbnail")

@@ -11,14 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import numpy as np
 import pytest
 from serve_process import Client, Served, code_of, taken_in, uploaded, wait_until
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 
+from cafepick.errors import ConfigError
 from cafepick.images import write_image
-from cafepick.server.guard import Buckets
-from cafepick.server.session import path_within
+from cafepick.server.guard import Buckets, Guard
+from cafepick.server.monitor import Monitor
+from cafepick.server.session import COOKIE, SECONDS, Gate, path_within
+from cafepick.server.settings import Limits, Settings
 
 TOKEN = "correct horse battery"
 
@@ -248,6 +254,58 @@ def test_a_database_without_room_takes_nothing_by_half_and_goes_on_when_there_is
 def over_of(client: Client, check: str) -> dict[str, Any] | None:
     found = client.get(f"/checks/{check}").json()
     return None if found["state"] in ("queued", "running") else found
+
+
+def test_other_computers_are_held_to_a_rate(tmp_path: Path) -> None:
+    limits = Limits(rate=1, burst=3)
+    settings = Settings(data=tmp_path, host="0.0.0.0", token=TOKEN, limits=limits)
+    guard = Guard(PlainTextResponse("in"), settings=settings, gate=Gate(TOKEN), monitor=Monitor())
+
+    async def ask(address: str, times: int) -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app=guard, client=(address, 5))
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://station", headers=headers) as client:
+            return [await client.get("/api/v1/models") for _ in range(times)]
+
+    answers = anyio.run(ask, "192.0.2.7", 4)
+    assert [one.status_code for one in answers] == [200, 200, 200, 429]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert "default-src 'none'" in answers[-1].headers["content-security-policy"]
+    assert [one.status_code for one in anyio.run(ask, "192.0.2.8", 1)] == [200], "one computer slows down another"
+    assert {one.status_code for one in anyio.run(ask, "127.0.0.1", 9)} == {200}
+
+
+def test_a_cookie_ends_with_its_time_and_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    def admits(gate: Gate, cookie: str) -> bool:
+        return gate.admits(Request({"type": "http", "headers": [(b"cookie", f"{COOKIE}={cookie}".encode())]}))
+
+    cookie = Gate(TOKEN).cookie()
+    assert admits(Gate(TOKEN), cookie)
+    assert not admits(Gate("another token"), cookie)
+    until, salt, mac = cookie.split(".")
+    assert not admits(Gate(TOKEN), f"{int(until) + 1}.{salt}.{mac}")
+    assert not admits(Gate(TOKEN), f"{until}.{salt}.{mac[:-1]}")
+    assert not admits(Gate(TOKEN), "")
+    late = time.time() + SECONDS + 1
+    monkeypatch.setattr(time, "time", lambda: late)
+    assert not admits(Gate(TOKEN), cookie)
+
+
+def test_beyond_loopback_nothing_runs_without_a_token(tmp_path: Path) -> None:
+    for host in ("0.0.0.0", "::", "192.0.2.1", "station.example"):
+        with pytest.raises(ConfigError, match="needs a token"):
+            Settings(data=tmp_path, host=host)
+    with pytest.raises(ConfigError, match="at least 8 characters"):
+        Settings(data=tmp_path, host="0.0.0.0", token="short")
+    for host in ("127.0.0.1", "localhost", "::1", "127.0.0.2"):
+        assert Settings(data=tmp_path, host=host).loopback
+
+
+def test_limits_are_read_strictly() -> None:
+    assert Limits.of(["queue=7", "rate=0"]) == Limits(queue=7, rate=0)
+    for word, said in (("queu=7", "as in queue=100"), ("queue=many", "whole number"), ("queue=0", "must be 1 or more")):
+        with pytest.raises(ConfigError, match=said):
+            Limits.of([word])
 
 
 def test_buckets_let_a_burst_through_and_then_a_rate() -> None:

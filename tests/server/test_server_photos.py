@@ -17,15 +17,25 @@ from cafepick.beans.find import find_beans
 from cafepick.images import read_photo, write_image
 
 
+def png(*chunks: tuple[bytes, bytes]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in (*chunks, (b"IEND", b""))
+    )
+
+
 def bomb(width: int, height: int) -> bytes:
     """A PNG of a few kilobytes that claims, and has, that many pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     rows = zlib.compress(bytes((width // 8 + 1) * 1000), 9)
     head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return png((b"IHDR", head), (b"IDAT", rows))
+
+
+def chatty() -> bytes:
+    """A small PNG with a text of 200 megabytes, packed."""
+    text = b"Comment\0\0" + zlib.compress(bytes(200_000_000), 9)
+    head = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
+    return png((b"IHDR", head), (b"zTXt", text), (b"IDAT", zlib.compress(bytes(72))))
 
 
 def test_a_photo_is_kept_once_by_its_content(client: Client, served: Served, trays: list[Path]) -> None:
@@ -83,6 +93,7 @@ def test_what_is_no_photo_is_refused_in_words(client: Client, served: Served, tr
         bytes(4) + b"ftypheic" + bytes(50): (415, "wrong_type"),
         whole[: len(whole) // 2]: (422, "unreadable"),
         bomb(60_000, 60_000): (413, "too_many_pixels"),
+        chatty(): (415, "wrong_type"),
     }
     for content, expected in refused.items():
         answer = client.post("/photos", params={"name": "../../etc/passwd.jpg"}, content=content)

@@ -165,7 +165,7 @@ class Judge:
     def _begin(self, check: str) -> CheckOut | None:
         """Mark a check as running; None if it was tried too often."""
         with self._store.writing() as session:
-            row = session.get(Check, check)
+            row = session.get(Check, check, with_for_update=True)
             if row is None or row.state not in ("queued", "running"):
                 raise ApiError(404, "no_such_check", "it is gone")
             row.state, row.attempts = "running", row.attempts + 1
@@ -193,7 +193,7 @@ class Judge:
 
     def _finish(self, check: str, beans: list[dict] | None, warnings: list[str], error: dict[str, str] | None) -> None:
         with self._store.writing() as session:
-            row = session.get(Check, check)
+            row = session.get(Check, check, with_for_update=True)
             if row is None:
                 return
             row.state, row.finished, row.error = ("done" if error is None else "failed"), now(), error

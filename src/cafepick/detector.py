@@ -133,6 +133,7 @@ class Detector:
             raise ConfigError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
         artefact = load_artefact(path)
         header, tensors = artefact.header, artefact.tensors
+        networks = _networks(path, header, tensors, device=device)
         try:
             crop = from_dict(CropConfig, header["crop"])
             search = from_dict(SearchConfig, header["search"])
@@ -140,7 +141,6 @@ class Detector:
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise _unusable(path, error) from error
         appearance = below(tensors, "appearance.")
-        networks = _networks(path, header, tensors, device=device)
         chosen = networks.methods[0] if method == "auto" else _known(networks, method)
         mine = yardsticks.pop(chosen, Yardstick())
         return cls(

@@ -151,7 +151,7 @@ class ExportedNetworks:
         return Scored(
             residual=found["residual"].astype(np.float64),
             discrimination=found["discrimination"].astype(np.float64),
-            score=parts[COMPARISON],
+            score=parts[RECONSTRUCTION],
             reconstructions=found["reconstruction"],
             maps=found["map"],
             parts=parts,

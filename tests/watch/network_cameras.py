@@ -2,7 +2,7 @@
 
     python network_cameras.py http|rtsp PORT FOLDER FPS
 
-RTSP as in RFC 2326, RTP interleaved with it over TCP, JPEG in RTP as in RFC 2435: as much as a client of FFmpeg asks for.
+RTSP as in RFC 2326, RTP interleaved with it over TCP, JPEG in RTP as in RFC 2435: as much as FFmpeg asks for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import ClassVar
 
 PAYLOAD = 1400
 """Bytes of JPEG in an RTP packet."""
+SESSION = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=belt\r\nt=0 0\r\n"
 CLOCK = 90_000
 """RTP ticks a second."""
 
@@ -75,8 +76,7 @@ class RtspCamera(socketserver.StreamRequestHandler):
             "OPTIONS": ("Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n", ""),
             "DESCRIBE": (
                 f"Content-Base: {url}/\r\nContent-Type: application/sdp\r\n",
-                "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=belt\r\nt=0 0\r\n"
-                f"m=video 0 RTP/AVP 26\r\na=framerate:{Film.fps}\r\na=control:track1\r\n",
+                f"{SESSION}m=video 0 RTP/AVP 26\r\na=framerate:{Film.fps}\r\na=control:track1\r\n",
             ),
             "SETUP": ("Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n", ""),
         }.get(method, ("", ""))

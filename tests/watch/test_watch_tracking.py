@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from belts import followed, frames_of
+from belts import followed, frames_of, times_seen
 
 from cafepick.data.drawing.belt import BeltCamera, draw_belt
 from cafepick.watch.records import Bean, Frame
@@ -117,3 +120,28 @@ def test_the_belt_may_run_in_any_direction(turns: int) -> None:
     assert len(beans) == 25
     edge = {1: ("y", -0.5), 2: ("x", -0.5), 3: ("y", 399.5)}[turns]
     assert all(bean.leaves and getattr(bean.leaves, edge[0]) == edge[1] for bean in beans)
+
+
+def late_by_chance(taken: np.ndarray) -> np.ndarray:
+    """A clock that is late by 3 ms for most frames: 12 pixels of the belt's way."""
+    return taken + np.abs(np.random.default_rng(0).normal(0, 0.004, len(taken)))
+
+
+def late_in_heaps(taken: np.ndarray) -> np.ndarray:
+    """Now and then five frames wait in the network, and then come at once."""
+    for first in range(12, len(taken) - 5, 25):
+        taken[first : first + 5] = taken[first + 5]
+    return taken
+
+
+@pytest.mark.parametrize("clock", [late_by_chance, late_in_heaps])
+def test_a_clock_that_is_late_repeats_no_bean_and_loses_none(clock: Callable[[np.ndarray], np.ndarray]) -> None:
+    belt = draw_belt(11, BeltCamera(width=400, height=240), beans=70)
+    frames = list(frames_of(belt))
+    times = np.maximum.accumulate(clock(np.array([frame.seconds for frame in frames])))
+    tracker, beans = Tracker(), list[Bean]()
+    for frame, seconds in zip(frames, times + np.arange(len(frames)) * 1e-6, strict=True):
+        beans += tracker.add(replace(spot(frame), seconds=float(seconds)))
+    beans += tracker.finish()
+    assert len(beans) == 70
+    assert np.mean(np.array(times_seen(belt, beans)) == 1) >= 0.97, "two beans may be taken for each other"

@@ -11,7 +11,7 @@ $$v = \frac{\sum (t_k - \bar t) p_k / \sigma^2 + v_b / \tau^2}{S / \sigma^2 + 1 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -128,6 +128,10 @@ class Belt:
         chance = noise**2 * len(lines) / weights.sum()  # what the noise alone would spread them by
         least = max(LEAST_SPREAD * float(np.linalg.norm(velocity)), 0.1)
         return Belt(velocity, np.sqrt(np.maximum(between - chance, least**2)), noise)
+
+    def timed_by(self, clock_error: float) -> Belt:
+        """Return what is known if a frame's time is uncertain by that standard deviation, seconds."""
+        return replace(self, noise=np.maximum(self.noise, np.abs(self.velocity) * clock_error))
 
     def stands_still(self, size: float, interval: float) -> bool:
         """Whether a bean of that size hardly moves from frame to frame."""

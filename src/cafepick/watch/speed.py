@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 12
 """Pairs of frames whose votes count."""
+EARLY: Final = 0.5
+"""A frame that comes after a smaller share of the usual time has waited somewhere, and its time says nothing."""
 CELL: Final = 0.25
 """Velocities that differ by less than this share of a bean's size from frame to frame are the same."""
 ENOUGH: Final = 3.0
@@ -32,6 +34,7 @@ class SpeedVote:
 
     def __init__(self) -> None:
         self._votes: deque[tuple[NDArray[np.float64], NDArray[np.float64], float]] = deque(maxlen=WINDOW)
+        self._intervals: deque[float] = deque(maxlen=WINDOW)
 
     def clear(self) -> None:
         """Forget all votes: the belt has changed its speed."""
@@ -46,7 +49,10 @@ class SpeedVote:
             size: of a typical bean, pixels.
         """
         interval = after.seconds - before.seconds
-        if interval <= 0 or not before.sightings or not after.sightings:
+        self._intervals.append(interval)
+        if interval < EARLY * float(np.median(self._intervals)) or interval <= 0:
+            return
+        if not before.sightings or not after.sightings:
             return
         centres, looks = (
             [np.array([getattr(one, name) for one in frame.sightings]) for frame in (before, after)]

@@ -34,6 +34,8 @@ class Track:
     """(2,) half the width and height of its box."""
     area: float
     looks: NDArray[np.float64]
+    origin: NDArray[np.float64]
+    """(2,) where it was when the belt had run no way: it lies there on the belt."""
     path: Sums = field(default_factory=Sums)
     """The places in which it was whole."""
     views: list[View] = field(default_factory=list)
@@ -52,11 +54,12 @@ class Track:
     motion: Motion | None = None
 
     @classmethod
-    def begin(cls, sighting: Sighting, seconds: float) -> Track:
-        """Begin with the first sighting."""
-        return cls(seconds, seconds, sighting.centre, sighting.half, sighting.area, sighting.looks)
+    def begin(cls, sighting: Sighting, seconds: float, travel: NDArray[np.float64]) -> Track:
+        """Begin with the first sighting, when the belt had run (2,) ``travel``."""
+        origin = sighting.centre - travel
+        return cls(seconds, seconds, sighting.centre, sighting.half, sighting.area, sighting.looks, origin)
 
-    def see(self, sighting: Sighting, seconds: float, belt: Belt, *, keep: int) -> None:
+    def see(self, sighting: Sighting, seconds: float, travel: NDArray[np.float64], belt: Belt, *, keep: int) -> None:
         """Take in a sighting; of the views, so many of the best are kept."""
         self.sightings += 1
         self.missed = 0
@@ -64,6 +67,7 @@ class Track:
         if sighting.view is None and self.whole:
             return
         self.half, self.area, self.looks = sighting.half, sighting.area, sighting.looks
+        self.origin = sighting.centre - travel
         if sighting.view is not None:
             self.whole += 1
             self.path.add(seconds, sighting.centre)
@@ -76,27 +80,26 @@ class Track:
         if self.path.count:
             self.motion = Motion.fit(self.path, belt)
 
-    def rebase(self, belt: Belt) -> None:
-        """Forget the path so far: the belt has changed its speed since the last sighting."""
+    def rebase(self, belt: Belt, late: float) -> None:
+        """Forget the path so far: the belt has changed its speed, and the clock, corrected by ``late``, was right."""
+        self.last += late
         if self.path.count:
             self.path = Sums()
             self.path.add(self.last, self.place)
             self.motion = Motion.fit(self.path, belt)
 
-    def at(self, seconds: float, belt: Belt) -> NDArray[np.float64]:
-        """(2,) where it ought to be; of a bean that was never whole, the middle of what was seen of it."""
-        if self.motion is None:
-            return self.place + belt.velocity * (seconds - self.last)
-        return self.motion.at(seconds)
+    def at(self, travel: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(2,) where it ought to be when the belt has run so far; if never whole, the middle of what was seen."""
+        return self.origin + travel
 
-    def shows_whole(self, seconds: float, belt: Belt, shape: tuple[int, int]) -> bool:
+    def shows_whole(self, travel: NDArray[np.float64], shape: tuple[int, int]) -> bool:
         """Whether all of it ought to be inside the frame, and not even touch its edge."""
-        place, extent = self.at(seconds, belt), np.array([shape[1], shape[0]])
+        place, extent = self.at(travel), np.array([shape[1], shape[0]])
         return bool((place - self.half >= 1).all() and (place + self.half <= extent - 2).all())
 
-    def is_gone(self, seconds: float, belt: Belt, shape: tuple[int, int]) -> bool:
+    def is_gone(self, travel: NDArray[np.float64], shape: tuple[int, int]) -> bool:
         """Whether all of it ought to have left the frame."""
-        place, extent = self.at(seconds, belt), np.array([shape[1], shape[0]])
+        place, extent = self.at(travel), np.array([shape[1], shape[0]])
         return bool((place + self.half < 0).any() or (place - self.half > extent - 1).any())
 
     def is_steady(self) -> bool:
@@ -107,7 +110,7 @@ class Track:
         """Whether it has been found again where the belt ought to have carried it, and so can be missed."""
         return self.path.count > 1 and self.is_steady() and (self.real or not self.decided)
 
-    def covers(self, other: Track, seconds: float, belt: Belt) -> bool:
+    def covers(self, other: Track) -> bool:
         """Whether the middle of one of the two lies well inside the other, so that they are not two beans."""
-        apart = np.abs(self.at(seconds, belt) - other.at(seconds, belt))
+        apart = np.abs(self.origin - other.origin)
         return bool((apart < 0.6 * np.maximum(self.half, other.half)).all())

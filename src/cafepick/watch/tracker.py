@@ -1,9 +1,11 @@
 """Sightings -> beans: which sighting is which bean, and when a bean is ready to be judged.
 
-    sightings --speed vote--> belt's velocity --predict--> places --assign (Hungarian)--> tracks --leaving--> beans
+    sightings --speed vote--> belt's velocity --odometer--> places --assign (Hungarian)--> tracks --leaving--> beans
 
-All beans move with the belt, so a bean is looked for where the belt has carried it. Trackers that compare boxes of
-neighbouring frames (IoU) find nothing to compare: at 1 m/s and 60 frames a second a bean moves by twice its length.
+All beans move with the belt, so a bean is looked for where the belt has carried it. Where it is, is a matter of the way
+that the belt has run, which needs no clock; when it leaves, of the line through its places and their times. Trackers
+that compare boxes of neighbouring frames (IoU) find nothing to compare: at 1 m/s and 60 frames a second a bean moves by
+twice its length.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 
 from cafepick.types import Box
 from cafepick.watch.motion import Belt
+from cafepick.watch.odometer import JOLT, Odometer, Reading, way
 from cafepick.watch.records import Bean
 from cafepick.watch.speed import SpeedVote
 from cafepick.watch.track import Track
@@ -37,6 +40,8 @@ CUT_GATE: Final = 1.0
 """...or this one, where the frame cuts it and the middle of it is not in view."""
 UNLIKE: Final = 0.05
 """Cost of looking different by one unit, in units of the gate."""
+PARTIAL: Final = 0.3
+"""How alike a bean and a part of one are."""
 LOST: Final = 0.4
 """If a smaller share of the expected beans is found, the belt has changed its speed."""
 FIXED: Final = 2.0
@@ -78,6 +83,7 @@ class Tracker:
         self._has_moved = False
         """Beans on a belt that stands still for a while are judged when it goes on, those on a table at once."""
         self._stepped: float | None = None
+        self._odometer = Odometer()
         self._beans = 0
         self._areas: deque[float] = deque(maxlen=REMEMBERED)
         self._strange: list[Sighting] = []
@@ -99,7 +105,7 @@ class Tracker:
         beans = self._go_on(self._likeliest()) if self._waiting else []
         if self._before is not None and self.belt is not None:
             now = self._before
-            beans += [self._handed_on(track, now) for track in self._tracks if self._is_bean(track, now)]
+            beans += [self._handed_on(track, now) for track in self._tracks if self._is_bean(track)]
         self._tracks = []
         return beans
 
@@ -124,7 +130,8 @@ class Tracker:
         self.belt = Belt.of(velocity)
         self._lines.clear()
         for track in self._tracks:
-            track.rebase(self.belt)
+            track.rebase(self.belt, self._odometer.late)
+        self._odometer.forget()
         waiting, self._waiting = self._waiting, []
         return [bean for spotted in waiting for bean in self._step(spotted, sure=True)]
 
@@ -132,29 +139,50 @@ class Tracker:
         """Find the beans again; ``sure`` goes on even if hardly any is where it ought to be."""
         if self.belt is None:
             return []
-        now, belt = spotted.seconds, self.belt
-        found = self._assign(spotted)
-        expected = [t for t in self._tracks if t.is_known() and t.shows_whole(now, belt, spotted.shape)]
+        belt, reading = self.belt, self._read(spotted)
+        travel = self._odometer.travel + reading.run
+        found = self._assign(spotted, travel)
+        expected = [t for t in self._tracks if t.is_known() and t.shows_whole(travel, spotted.shape)]
         seen = sum(id(track) in found for track in expected)
         strangers = len(spotted.sightings) - len(found)
-        if not sure and expected and strangers and seen < LOST * len(expected):
+        if not sure and ((expected and strangers and seen < LOST * len(expected)) or self._odometer.runs_otherwise()):
             self._waiting = [spotted]
             self._vote.clear()
             return []
+        self._odometer.accept(reading)
+        now = spotted.seconds - self._odometer.late
         for track in self._tracks:
-            self._update(track, found.get(id(track)), spotted)
+            self._update(track, found.get(id(track)), spotted, now)
         taken = set(found.values())
-        self._interval, self._stepped = now - (now if self._stepped is None else self._stepped), now
+        self._interval = max(reading.passed - reading.slip, 0.0) if abs(reading.slip) > JOLT else reading.passed
+        self._stepped = spotted.seconds
         strange = [sighting for index, sighting in enumerate(spotted.sightings) if index not in taken]
         for sighting in strange:
             if not self._is_fixed(sighting):
-                track = Track.begin(sighting, now)
+                track = Track.begin(sighting, now, travel)
                 track.chances = int(sighting.view is not None)
-                track.see(sighting, now, belt, keep=self.settings.views)
+                track.see(sighting, now, travel, belt, keep=self.settings.views)
                 self._tracks.append(track)
         self._strange = strange
-        self.belt = belt.refined([*self._lines, *(track.path.line() for track in self._tracks if track.path.is_line)])
+        lines = [*self._lines, *(track.path.line() for track in self._tracks if track.path.is_line)]
+        self.belt = belt.refined(lines).timed_by(self._odometer.clock_error)
         return self._ready(spotted)
+
+    def _read(self, spotted: Spotted) -> Reading:
+        """Return how far the belt has run since the frame before."""
+        if self.belt is None or self._stepped is None:
+            return Reading(np.zeros(2), 0.0, 0.0)
+        seconds = spotted.seconds - self._stepped
+        step = self.belt.velocity * seconds
+        speed = float(np.linalg.norm(self.belt.velocity))
+        if not self._tracks or not spotted.sightings or self._stands_still():
+            return Reading(step, seconds, 0.0)
+        expected = np.array([track.at(self._odometer.travel + step) for track in self._tracks])
+        found = np.array([sighting.centre for sighting in spotted.sightings])
+        partial, unlike = self._unlike(spotted)
+        alike = np.where(partial, PARTIAL, np.exp(-np.square(unlike) / 2))
+        run = way(expected, found, alike, step=step, speed=speed, reach=GATE * self._size)
+        return Reading(run, seconds, float(np.linalg.norm(step) - np.linalg.norm(run)) / speed)
 
     def _is_fixed(self, sighting: Sighting) -> bool:
         """Whether it was in the same place one frame before, though the belt runs: dirt on the lens, a screw."""
@@ -165,23 +193,19 @@ class Tracker:
             for other in self._strange
         )
 
-    def _assign(self, spotted: Spotted) -> dict[int, int]:
+    def _assign(self, spotted: Spotted, travel: NDArray[np.float64]) -> dict[int, int]:
         """Return the index of the sighting of each track that was found again, by the track's ``id``."""
         from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - slow to import
 
-        if not self._tracks or not spotted.sightings or self.belt is None:
+        if not self._tracks or not spotted.sightings:
             return {}
-        expected = np.array([track.at(spotted.seconds, self.belt) for track in self._tracks])
+        expected = np.array([track.at(travel) for track in self._tracks])
         centres = np.array([sighting.centre for sighting in spotted.sightings])
-        partial = np.array([not track.whole for track in self._tracks])[:, None] | np.array(
-            [sighting.view is None for sighting in spotted.sightings]
-        )
+        partial, unlike = self._unlike(spotted)
         away = np.linalg.norm(expected[:, None] - centres[None], axis=2) / (
             self._size * np.where(partial, CUT_GATE, GATE)
         )
-        looks = [np.array([one.looks for one in group]) for group in (self._tracks, spotted.sightings)]
-        unlike = np.minimum(np.linalg.norm(looks[0][:, None] - looks[1][None], axis=2), 1 / UNLIKE)
-        cost = np.where(away < 1, away**2 + UNLIKE * np.where(partial, 0, unlike), 1e6)
+        cost = np.where(away < 1, away**2 + UNLIKE * np.where(partial, 0, np.minimum(unlike, 1 / UNLIKE)), 1e6)
         rows, columns = linear_sum_assignment(cost)
         return {
             id(self._tracks[row]): int(column)
@@ -189,16 +213,24 @@ class Tracker:
             if away[row, column] < 1
         }
 
-    def _update(self, track: Track, index: int | None, spotted: Spotted) -> None:
+    def _unlike(self, spotted: Spotted) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """(tracks, sightings) whether one of the two was never whole, and how differently they look."""
+        partial = np.array([not track.whole for track in self._tracks])[:, None] | np.array(
+            [sighting.view is None for sighting in spotted.sightings]
+        )
+        looks = [np.array([one.looks for one in group]) for group in (self._tracks, spotted.sightings)]
+        return partial, np.linalg.norm(looks[0][:, None] - looks[1][None], axis=2)
+
+    def _update(self, track: Track, index: int | None, spotted: Spotted, now: float) -> None:
         if self.belt is None:
             return
-        due = track.shows_whole(spotted.seconds, self.belt, spotted.shape)
+        due = track.shows_whole(self._odometer.travel, spotted.shape)
         sighting = None if index is None else spotted.sightings[index]
         track.chances += due or (sighting is not None and sighting.view is not None)
         if sighting is None:
             track.missed += due
         else:
-            track.see(sighting, spotted.seconds, self.belt, keep=self.settings.views)
+            track.see(sighting, now, self._odometer.travel, self.belt, keep=self.settings.views)
 
     def _ready(self, spotted: Spotted) -> list[Bean]:
         """Hand on the beans that will not be seen better; forget those that are gone."""
@@ -206,8 +238,8 @@ class Tracker:
         for track in self._tracks:
             if self.belt is None:
                 break
-            gone = track.is_gone(spotted.seconds, self.belt, spotted.shape) or track.missed > MOST_MISSED
-            if not track.decided and (gone or self._is_due(track, spotted)) and self._is_bean(track, spotted):
+            gone = track.is_gone(self._odometer.travel, spotted.shape) or track.missed > MOST_MISSED
+            if not track.decided and (gone or self._is_due(track, spotted)) and self._is_bean(track):
                 beans.append(self._handed_on(track, spotted))
             if not gone:
                 staying.append(track)
@@ -224,7 +256,7 @@ class Tracker:
             return not self._has_moved and track.whole >= 2 * self.settings.views
         self._has_moved = True
         then = spotted.seconds + self._interval
-        if not track.shows_whole(then, self.belt, spotted.shape):
+        if not track.shows_whole(self._odometer.travel + self.belt.velocity * self._interval, spotted.shape):
             return True
         leaves = track.motion.leaves(spotted.shape, self.belt.velocity, self.settings.beyond)
         return self.settings.lead > 0 and leaves is not None and leaves.seconds - then < self.settings.lead
@@ -232,12 +264,11 @@ class Tracker:
     def _stands_still(self) -> bool:
         return self.belt is None or self.belt.stands_still(self._size, self._interval)
 
-    def _is_bean(self, track: Track, spotted: Spotted) -> bool:
+    def _is_bean(self, track: Track) -> bool:
         """Whether an undecided track is a bean of its own; if not, it is decided to be none."""
         if track.decided or self.belt is None:
             return False
-        now = spotted.seconds
-        rivals = [other for other in self._tracks if other is not track and track.covers(other, now, self.belt)]
+        rivals = [other for other in self._tracks if other is not track and track.covers(other)]
         better = any(other.real or (not other.decided and other.whole > track.whole) for other in rivals)
         track.decided = True
         track.real = track.is_steady() and not better and self._has_come(track)

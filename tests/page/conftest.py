@@ -1,4 +1,4 @@
-"""A real server, and Debian's Chromium that looks at its page. Absent, the browser skips the tests, but in CI fails them."""
+"""A real server, and Debian's Chromium that looks at its page; without it the tests are skipped, in CI they fail."""
 
 from __future__ import annotations
 

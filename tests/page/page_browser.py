@@ -39,7 +39,9 @@ RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pr
 
 def chromium_path() -> str | None:
     """Return where Debian's or another Chromium is."""
-    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    return next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
 
 
 class Visitor:
@@ -142,7 +144,12 @@ def axe_script() -> str:
         AXE_FOLDER.mkdir(exist_ok=True)
         try:
             packed = subprocess.run(
-                ["npm", "pack", "--silent", AXE], cwd=AXE_FOLDER, check=True, capture_output=True, text=True, timeout=120
+                ["npm", "pack", "--silent", AXE],
+                cwd=AXE_FOLDER,
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=120,
             )
             archive = packed.stdout.split()[-1]
             subprocess.run(["tar", "xzf", archive, "package/axe.min.js"], cwd=AXE_FOLDER, check=True)

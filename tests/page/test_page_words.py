@@ -69,9 +69,7 @@ def test_english_reasons_are_those_of_the_server() -> None:
             assert known[f"why.{key}.{side}"].casefold() == text
 
 
-def test_the_browsers_language_comes_first_and_a_choice_is_kept(
-    station: Served, visit: Callable[..., Visitor]
-) -> None:
+def test_the_browsers_language_comes_first_and_a_choice_is_kept(station: Served, visit: Callable[..., Visitor]) -> None:
     visitor = visit(station, locale="ja-JP")
     page = visitor.page
     assert page.get_by_role("heading", level=1).inner_text() == "トレーを検査"

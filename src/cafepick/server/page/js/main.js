@@ -46,7 +46,7 @@ async function show({ quiet = false } = {}) {
   } catch (error) {
     if (mine !== turn) return;
     fill(place, failure(error, () => show()));
-    made = { title: t("error") };
+    made = { title: t("error"), isLost: error.code === "offline" };
   }
   if (mine !== turn) {
     made.gone?.();
@@ -126,6 +126,7 @@ onReach((reached) => {
     asking = 0;
     place.hidden = true;
     announce(t("online"));
+    if (shown?.isLost) show();
   }
 });
 

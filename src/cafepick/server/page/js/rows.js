@@ -7,7 +7,7 @@ import { moment, percent, t } from "./words.js";
 export function checkRow(check) {
   const { photo, model, lot, corrected, state } = check;
   const judged = corrected.OK + corrected.NG;
-  const words = state === "done"
+  const words = check.empty ? h("span", { class: "share" }, t("result.none")) : state === "done"
     ? h("span", { class: `share ${corrected.NG ? "ng" : "ok"}` }, sign(corrected.NG > 0), h("b", {}, t("history.ng", { ng: corrected.NG, n: judged })),
       h("small", {}, percent(corrected.ng_share)))
     : h("span", { class: "share" }, t(`state.${state}`));

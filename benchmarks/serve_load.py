@@ -6,9 +6,9 @@
 The script starts ``cafepick serve`` on loopback, has it teach a tiny model (unless one is given), and lets clients do
 in a loop what people at sorting tables do: upload a photo of their own, have it judged (by ``/checks`` and by
 ``/inspect`` in turn), look at pictures, lots and the history, change the note and upload more until the verdicts are
-there, correct a bean, mark the check as reviewed. When the time is over the server is killed as by ``kill -9``, with checks in its queue, and started
-again. Then all that it had acknowledged is asked for: each photo byte for byte, each check judged, each correction and
-note as it was said.
+there, correct a bean, mark the check as reviewed. When the time is over the server is killed as by ``kill -9``, with
+checks in its queue, and started again. Then all that it had acknowledged is asked for: each photo byte for byte, each
+check judged, each correction and note as it was said.
 
 The loops end by their own clock, and only 127.0.0.1 is asked. An error is any answer but those that ``docs/api.md``
 gives for the call when all is well; 429 and 503 count as errors too. Times are those of clients that share the cores

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from postgres_server import Postgres
 from serve_process import Client, Served, code_of, taken_in, uploaded, wait_until
 
 
+def history(client: Client, batch: str) -> list[dict[str, Any]]:
+    return client.get("/checks", params={"batch": batch, "limit": 200}).json()["checks"]
+
+
 def states(client: Client, batch: str) -> list[str]:
-    return [check["state"] for check in client.get("/checks", params={"batch": batch, "limit": 200}).json()["checks"]]
+    return [check["state"] for check in history(client, batch)]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
@@ -30,11 +36,22 @@ def test_nothing_recorded_is_lost(
         batch = client.post("/checks", json={"model": model, "photos": photos * 3, "lot": "crash"}).json()["batch"]
         wait_until(lambda: "done" in states(client, batch))
         assert "running" in wait_until(lambda: set(states(client, batch)) - {"done"})
+        corrected = next(one["id"] for one in history(client, batch) if one["state"] == "done")
+        bean = next(one for one in client.get(f"/checks/{corrected}").json()["verdicts"] if one["p_value"])["bean"]
+        said = client.put(f"/checks/{corrected}/beans/{bean}/correction", json={"correction": "bad"})
+        assert said.status_code == 200
+    half = socket.create_connection(("127.0.0.1", server.port))
+    half.sendall(b"POST /api/v1/photos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\nhalf a photo")
+    wait_until(lambda: list((server.data / "tmp").iterdir()))
     server.kill()
+    half.close()
     server = serve(*words)
     with server.client() as client:
         wait_until(lambda: set(states(client, batch)) == {"done"})
         assert len(states(client, batch)) == 9
+        kept = {one["bean"]: one["correction"] for one in client.get(f"/checks/{corrected}").json()["verdicts"]}
+        assert kept[bean] == "bad"
+        assert client.get("/photos").json()["total"] == 3
         checks = client.get("/checks", params={"batch": batch}).json()["checks"]
         for check in checks:
             full = client.get(f"/checks/{check['id']}").json()

@@ -93,3 +93,60 @@ def tiny_model(tiny_detector: Detector, tmp_path_factory: pytest.TempPathFactory
     path = tmp_path_factory.mktemp("model") / "tiny.cafepick"
     tiny_detector.save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def quick_model(drawn_trays: list[DrawnTray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A calibrated model file with an encoder and all parts of a score, its networks untrained, beside its run folder.
+
+    Weights are larger than untrained ones are, so that scores differ from bean to bean as those of trained ones do.
+    """
+    import torch
+
+    from cafepick.beans.describe import describe_all
+    from cafepick.config import ComparisonConfig, FusionConfig
+    from cafepick.detector import Detector
+    from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, calibrate, digest_of, keep_aside
+    from cafepick.jobs.teach import fuse
+    from cafepick.models.build import build_comparison, build_discriminator, build_encoder, build_generator
+    from cafepick.scoring.exact import Networks
+
+    config, comparison = ModelConfig(size=32, width=8, latent=16, kernel=4, batch_norm=False), ComparisonConfig(width=8)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        head, decoder = build_comparison(config, width=comparison.width), build_generator(config)
+        for weight in (*decoder.parameters(), head.to_logit.weight):
+            weight.mul_(4)
+        networks = Networks.of(config, build_generator(config), build_discriminator(config))
+        networks = networks.with_quick_methods(build_encoder(config), decoder, head, comparison)
+    scenes = [find_beans(tray.photo) for tray in drawn_trays]
+    crop = fit_zoom([[o.contour for o in scene.outlines if not o.cut] for scene in scenes], CropConfig(size=32))
+    crops = [c for t, s in zip(drawn_trays, scenes, strict=True) for c in crop_beans(t.photo, s, crop) if c]
+    good = Sample(np.stack([c.image for c in crops]), describe_all(crops))
+    detector = Detector(
+        networks,
+        crop=crop,
+        search=SearchConfig(steps=4, candidates=4, refine_steps=2),
+        facts={"training": {"seed": 0, "held_back_sha256": digest_of(good.images)}},
+    )
+    weights = FusionConfig(reconstruction=0.2, comparison=1.0, appearance=1.0)
+    detector = fuse(detector, good, weights, seed=0, progress=lambda *_: None)
+    path = tmp_path_factory.mktemp("quick") / "quick.cafepick"
+    calibrate(detector, good, where=KEPT_ASIDE, conditions=None, progress=lambda *_: None).save(path)
+    path.with_suffix(".run").mkdir()
+    keep_aside(path.with_suffix(".run"), good)
+    return path
+
+
+@pytest.fixture(scope="session", params=["onnx", "openvino"])
+def exported_model(request: pytest.FixtureRequest, quick_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``quick_model``, exported to each format on the subjects that it kept aside."""
+    from cafepick.detector import Detector
+    from cafepick.export import export
+    from cafepick.jobs.calibrate import KEPT_ASIDE, kept_aside
+
+    out = tmp_path_factory.mktemp(request.param) / "exported.cafepick"
+    trained = Detector.load(quick_model)
+    kept = kept_aside(quick_model.with_suffix(".run"), trained)
+    export(trained, out, request.param, kept, source=KEPT_ASIDE, progress=lambda *_: None)
+    return out

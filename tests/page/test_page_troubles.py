@@ -37,6 +37,15 @@ def test_a_damaged_photo_and_a_file_that_is_none(
     visitor.shoot("trouble")
 
 
+def test_a_file_that_is_too_large_is_not_sent(
+    serve: Callable[..., Served], visit: Callable[..., Visitor], good_trays: list[Path]
+) -> None:
+    visitor = visit(serve("--limit", "upload_bytes=10000"), "/#/teach")
+    visitor.give(good_trays[0])
+    visitor.page.get_by_text("MB are allowed").wait_for()
+    assert not [one for one in visitor.requests if one.startswith("POST")]
+
+
 def test_one_bad_photo_of_two_is_named_beside_the_result(
     station: Served, visit: Callable[..., Visitor], tmp_path: Path, good_trays: list[Path]
 ) -> None:

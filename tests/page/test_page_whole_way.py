@@ -104,7 +104,7 @@ def teach(visitor: Visitor, server: Served, trays: list[Path], serve: Callable[.
 def check_a_tray(visitor: Visitor, server: Served, tray: Path) -> dict[str, Any]:
     page = visitor.page
     page.get_by_role("link", name="Check a tray").click()
-    page.get_by_label("Lot").fill("A12")
+    page.get_by_label("Lot", exact=True).fill("A12")
     visitor.give(tray)
     page.wait_for_url(re.compile("#/check/[0-9a-f]{32}$"), timeout=60_000)
     page.wait_for_selector(".summary", timeout=60_000)
@@ -191,7 +191,7 @@ def look_up(visitor: Visitor, server: Served, check: dict[str, Any]) -> None:
     page.get_by_role("searchbox").fill("no such thing")
     page.get_by_text("No check fits").wait_for()
     visitor.button("Clear filters").click()
-    page.get_by_label("Lot").select_option(label="A12")
+    page.get_by_label("Lot", exact=True).select_option(label="A12")
     page.locator(".rows li").wait_for()
     visitor.shoot("history-laptop")
     with page.expect_download() as packed:

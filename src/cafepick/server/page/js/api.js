@@ -71,6 +71,11 @@ async function once(method, url, body, signal) {
  * @param {{query: object, onprogress: (share: number) => void, signal: AbortSignal}} options
  */
 export async function send(path, file, { query, onprogress = () => {}, signal } = {}) {
+  const { limits } = await config();
+  const most = path === "/photos" ? limits.upload_bytes : limits.model_bytes;
+  if (file.size > most) { // the server would break the connection off, which tells nobody why
+    throw new ApiError(413, "too_large", `the file has ${mega(file.size)} MB, ${mega(most)} MB are allowed: send a smaller one`);
+  }
   for (let tries = 1; ; tries += 1) {
     try {
       return await sentOnce(address(path, query), file, onprogress, signal);
@@ -80,6 +85,8 @@ export async function send(path, file, { query, onprogress = () => {}, signal } 
     }
   }
 }
+
+const mega = (bytes) => (bytes / 1e6).toPrecision(3);
 
 function sentOnce(url, file, onprogress, signal) {
   return new Promise((resolve, reject) => {

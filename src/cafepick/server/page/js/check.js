@@ -1,6 +1,6 @@
 // Check: choose a model, drop or shoot a tray, and go to what was found.
 
-import { announce, fill, h } from "./dom.js";
+import { announce, fill, h, refresh } from "./dom.js";
 import { ask, get, send } from "./api.js";
 import { checkRow } from "./rows.js";
 import { intake } from "./intake.js";
@@ -18,7 +18,7 @@ export async function checkView(place) {
   const heading = h("div", { class: "lead" }, h("h1", {}, t("check.title")), h("p", {}, t("check.lead")));
   if (!usable.length) {
     fill(place, heading, empty(t("check.no_model"), t("check.no_model.help"),
-      link(t("check.no_model.teach"), { href: "#/teach", kind: "primary", icon: "teach" }), importer(() => checkView(place))));
+      link(t("check.no_model.teach"), { href: "#/teach", kind: "primary", icon: "teach" }), importer(refresh)));
     return { title: t("check.title") };
   }
   const last = kept("model");

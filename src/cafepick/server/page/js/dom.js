@@ -53,6 +53,9 @@ export function announce(words) {
   setTimeout(() => { place.textContent = words; }, 60);
 }
 
+/** Show the present view anew. */
+export const refresh = () => window.dispatchEvent(new HashChangeEvent("hashchange"));
+
 let numbered = 0;
 
 /** A fresh id, to tie labels and descriptions to what they speak of. */

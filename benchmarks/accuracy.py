@@ -83,13 +83,17 @@ def measure(case: Case, recipe: str, seed: int, extra: list[str], keep: Path | N
     with tempfile.TemporaryDirectory() as name:
         model, out = Path(name) / "model.cafepick", Path(name) / "out"
         train = ["train", *case.train, "--model", str(model), "--recipe", recipe, "--seed", str(seed), *extra]
+        kept = None if keep is None else keep / f"{case.name.replace('/', '-')}-{recipe}-{seed}"
+        if kept is not None and (kept / "model.run").is_dir():  # trained before: only what follows is done anew
+            shutil.copytree(kept / "model.run", model.with_suffix(".run"))
+            train += ["--resume", str(model.with_suffix(".run"))]
         train_seconds = cafepick(*train)
         evaluate_seconds = cafepick("evaluate", *case.evaluate, "--model", str(model), "--out", str(out))
         metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
         header = load_artefact(model).header
-        if keep is not None:
-            shutil.copytree(name, keep / f"{case.name.replace('/', '-')}-{recipe}-{seed}", dirs_exist_ok=True)
-    kept = ("auroc", "average_precision", "parts", "false_reject", "promise", "miss_rate", "subjects", "finding")
+        if kept is not None:
+            shutil.copytree(name, kept, dirs_exist_ok=True)
+    columns = ("auroc", "average_precision", "parts", "false_reject", "promise", "miss_rate", "subjects", "finding")
     return {
         "case": case.name,
         "recipe": recipe,
@@ -98,7 +102,7 @@ def measure(case: Case, recipe: str, seed: int, extra: list[str], keep: Path | N
         "steps": header["training"]["gan"]["steps"],
         "search": header["search"],
         "seconds": {"train": round(train_seconds), "evaluate": round(evaluate_seconds)},
-        **{key: metrics[key] for key in kept},
+        **{key: metrics[key] for key in columns},
         "classes": {name: found["auroc"] for name, found in metrics["classes"].items()},
         "date": metrics["date"],
         "versions": metrics["versions"],

@@ -211,6 +211,7 @@ PARTS: Final = (
     Part(
         tuple(f"{kind}_spots_{side}_{how}" for side in SPOTS for kind in ("dark", "pale") for how in ("mean", "most")),
         _spots,
+        fine=True,
     ),
 )
 NAMES: Final = tuple(name for part in PARTS for name in part.names)

@@ -56,7 +56,7 @@ def test_every_answer_carries_the_policy(client: Client, served: Served) -> None
 
 
 def test_a_token_is_needed_where_one_is_set(serve: Callable[..., Served]) -> None:
-    server = serve("--token", TOKEN, "--limit", "logins=5")
+    server = serve("--token", TOKEN, "--limit", "logins=5", "--allow-host", "station.example")
     with server.client() as client:
         assert set(client.get("/health").json()) == {"status", "version"}
         assert code_of(client.get("/models")) == (401, "token_needed")
@@ -79,6 +79,10 @@ def test_a_token_is_needed_where_one_is_set(serve: Callable[..., Served]) -> Non
         cookie = right.headers["set-cookie"].casefold()
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
+        assert "secure" not in cookie
+        behind_proxy = {"Host": "station.example", "Origin": "https://station.example"}
+        proxied = httpx.post(f"{server.url}/login", headers=behind_proxy, data={"token": TOKEN})
+        assert "secure" in proxied.headers["set-cookie"].casefold()
         assert browser.get("/api/v1/models").status_code == 200
         for _ in range(5):
             browser.post("/login", data={"token": "guess"})

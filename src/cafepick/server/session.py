@@ -109,7 +109,8 @@ async def enter(request: Request, gate: Gate) -> Response:
         return form(request, wrong=True)
     answer = RedirectResponse(path_within(fields.get("next", ["/"])[0]), status_code=303)
     if gate.needed:
-        secure = request.url.scheme == "https"
+        origin = request.headers.get("origin", "")  # behind a proxy it alone tells what the browser speaks
+        secure = request.url.scheme == "https" or origin.startswith("https://")
         answer.set_cookie(COOKIE, gate.cookie(), max_age=SECONDS, httponly=True, samesite="strict", secure=secure)
     return answer
 

@@ -6,7 +6,9 @@
 
 ``usk`` trains on ``usk/train/good`` and evaluates on ``usk/valid``. ``trays`` leaves each photo of ``healthy`` out in
 turn, trains on the others and evaluates on the photo left out and all defective ones. ``mnist`` takes each digit in
-turn as the one good class and evaluates on test digits, spread evenly over the files with ``--limit``. Runs that stand
+turn as the one good class and evaluates on test digits, spread evenly over the files with ``--limit``.
+``few`` trains on few of USK's good beans. ``dirty`` mixes defective beans of ``usk/valid`` into the good ones, 5 %
+of all, and evaluates on the rest of ``usk/valid``, beside a training without them. Runs that stand
 in the result file already are not repeated; ``--summary`` prints mean and spread of what stands there. Nothing here
 chooses anything by what it measures.
 """
@@ -31,6 +33,8 @@ from typing import Any
 from cafepick.artefact import load_artefact
 
 RESULTS = Path(__file__).parent / "results"
+FEW = (50, 100, 300, 1000)
+"""Good beans to learn from; the file ``accuracy-usk`` has what all 3,600 give."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,7 @@ class Case:
 
 
 def usk(data: Path, limit: int | None, _scratch: Path) -> Iterator[Case]:
-    few = ["--limit", str(limit)] if limit else []
-    yield Case("usk", [str(data / "usk/train/good"), "--subject", "beans"], [str(data / "usk/valid"), *few])
+    yield Case("usk", [str(data / "usk/train/good"), "--subject", "beans"], [str(data / "usk/valid"), *only(limit)])
 
 
 def trays(data: Path, _limit: int | None, scratch: Path) -> Iterator[Case]:
@@ -63,13 +66,41 @@ def trays(data: Path, _limit: int | None, scratch: Path) -> Iterator[Case]:
 
 
 def mnist(data: Path, limit: int | None, _scratch: Path) -> Iterator[Case]:
-    few = ["--limit", str(limit)] if limit else []
     for digit in range(10):
         source = ["mnist", "--normal", str(digit), "--data-dir", str(data / "mnist")]
-        yield Case(f"mnist/{digit}", [*source, "--size", "28"], [*source, *few])
+        yield Case(f"mnist/{digit}", [*source, "--size", "28"], [*source, *only(limit)])
 
 
-DATA = {"usk": usk, "trays": trays, "mnist": mnist}
+def few(data: Path, limit: int | None, scratch: Path) -> Iterator[Case]:
+    photos = sorted((data / "usk/train/good").iterdir())
+    for count in FEW:
+        folder = scratch / str(count)
+        link_all([photos[index * len(photos) // count] for index in range(count)], folder)
+        yield Case(f"few/{count}", [str(folder), "--subject", "beans"], [str(data / "usk/valid"), *only(limit)])
+
+
+def dirty(data: Path, limit: int | None, scratch: Path) -> Iterator[Case]:
+    good = sorted((data / "usk/train/good").iterdir())
+    defective = sorted((data / "usk/valid/defect").iterdir())
+    mixed_in = defective[:: len(defective) * 20 // len(good)][: len(good) // 19]  # 5 % of all
+    link_all(good + mixed_in, scratch / "train")
+    link_all(sorted((data / "usk/valid/good").iterdir()), scratch / "test/good")
+    link_all([photo for photo in defective if photo not in mixed_in], scratch / "test/defect")
+    for name, source in (("clean", data / "usk/train/good"), ("dirty", scratch / "train")):
+        yield Case(f"dirty/{name}", [str(source), "--subject", "beans"], [str(scratch / "test"), *only(limit)])
+
+
+def link_all(photos: list[Path], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for photo in photos:
+        (folder / photo.name).symlink_to(photo.resolve())
+
+
+def only(limit: int | None) -> list[str]:
+    return ["--limit", str(limit)] if limit else []
+
+
+DATA = {"usk": usk, "trays": trays, "mnist": mnist, "few": few, "dirty": dirty}
 
 
 def cafepick(*words: str) -> dict[str, int]:

@@ -71,12 +71,14 @@ function verdicts(body, check) {
   const isWhole = check.model.subject === "whole";
   const photo = { ...check.photo, url: photoUrl(check) };
   const top = summary(check);
-  const picture = tray({ photo, beans: check.verdicts, label: t("result.tray", { name: photo.name, n: check.verdicts.length }), onpick: open, below: legend() });
+  const key = legend();
+  const picture = tray({ photo, beans: check.verdicts, label: t("result.tray", { name: photo.name, n: check.verdicts.length }), onpick: open, below: key.element });
   const list = picks({ onpick: open, onhover: (bean) => picture.choose(bean ?? panel.bean()) });
   const panel = beanPanel(check, { onsay: say, onopen: (bean) => picture.choose(bean), onclose: close });
   const slider = strictness(check, { onmove: move, onrest: rest });
   const kept = record(check, { onchange: (patch) => save(patch) });
   const problem = h("div", {});
+  const verdictOf = (verdict) => corrected(mark(verdict, rate), verdict.correction);
   const warnings = check.warnings.length > 0 && h("div", { class: "card note" }, h("h2", {}, t("result.warnings")), check.warnings.map((words) => h("p", { lang: "en" }, words)));
   fill(body, h("div", { class: "stage" }, picture.element), top.element,
     h("div", { class: "side" }, problem, slider.element, panel.element, list.element, warnings, kept.element));
@@ -84,7 +86,7 @@ function verdicts(body, check) {
 
   function draw() {
     const states = check.verdicts.map((verdict) => {
-      const one = corrected(mark(verdict, rate), verdict.correction);
+      const one = verdictOf(verdict);
       const words = { bean: verdict.bean, verdict: t(`verdict.${one}`), reason: one === "NG" ? reason(verdict) : "" };
       return [verdict.bean, {
         kind: one.toLowerCase(), hand: Boolean(verdict.correction), numbered: !isWhole && one !== "CUT",
@@ -92,8 +94,10 @@ function verdicts(body, check) {
       }];
     });
     picture.mark(new Map(states));
-    top.tell(tally(check.verdicts, rate));
-    list.tell(check.verdicts.filter((verdict) => corrected(mark(verdict, rate), verdict.correction) === "NG"), isWhole);
+    const count = tally(check.verdicts, rate);
+    top.tell(count);
+    key.tell(count);
+    list.tell(check.verdicts.filter((verdict) => verdictOf(verdict) === "NG"), isWhole);
     panel.tell(rate);
   }
 

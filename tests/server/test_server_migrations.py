@@ -84,6 +84,13 @@ def test_records_of_the_first_tables_are_kept(store: Store) -> None:
         assert methods in ('{"exact": 118}', {"exact": 118})
 
 
+def test_tables_of_a_newer_version_are_left_alone(store: Store) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ConfigError, match="belongs to a newer cafepick"):
+        Store(store.engine.url.render_as_string(hide_password=False))
+
+
 def test_what_is_no_database_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "cafepick.db").write_bytes(b"this is no database, but a letter of some length" * 100)
     with pytest.raises(ConfigError, match=r"cannot open the database .*not a database"):

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -29,7 +30,7 @@ class Store:
         """Open the database and bring its tables up to date.
 
         Raises:
-            ConfigError: the URL is unusable, or the database cannot be reached.
+            ConfigError: the URL is unusable, the database cannot be reached, or a newer cafepick made its tables.
         """
         try:
             self.engine = _engine(url)
@@ -38,6 +39,10 @@ class Store:
         except (ArgumentError, NoSuchModuleError) as error:
             raise ConfigError(
                 f"--database {url!r} is no database URL: use postgresql://USER@HOST/NAME or leave it out"
+            ) from error
+        except CommandError as error:
+            raise ConfigError(
+                f"the database {_shown(url)} belongs to a newer cafepick: upgrade cafepick, or use another --data"
             ) from error
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -11,9 +11,10 @@ from cafepick import Detector
 from cafepick.artefact import load_artefact, save_artefact
 from cafepick.beans.describe import describe_all
 from cafepick.config import FusionConfig, SearchConfig
-from cafepick.data.demo import DrawnTray
+from cafepick.data.demo import DrawnTray, draw_tray
 from cafepick.errors import ArtefactError, CalibrationError, ConfigError, PhotoError
 from cafepick.jobs.teach import Sample, fuse
+from cafepick.scoring.calibrate import hold_back
 from cafepick.types import Judgement, Verdict
 
 RATE = 0.05
@@ -240,3 +241,19 @@ def test_a_fused_detector_is_the_same_after_save_and_load(
 def test_a_fused_detector_needs_descriptors(fused: Detector) -> None:
     with pytest.raises(ConfigError, match="give the descriptors"):
         fused.score(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+def test_the_realised_false_reject_rate_lies_within_its_bound(tiny_detector: Detector) -> None:
+    """On good beans that set no threshold, taken like those that did: of the same trays, which nothing learnt from.
+
+    Whole trays kept aside would not do: beans of one tray share light and lot, and six trays do not show all of these.
+    """
+    trays = [draw_tray(np.random.default_rng((11, n)), width=800, height=600, beans=40) for n in range(12)]
+    crops = np.stack([crop.image for tray in trays for crop in tiny_detector.prepare(tray.photo).crops if crop])
+    aside = hold_back(np.arange(len(crops)), share=0.5, seed=0)
+    detector = tiny_detector.calibrated(tiny_detector.score(crops[aside]), {"source": "kept aside"})
+    scores = tiny_detector.score(crops[~aside]).score
+    assert min(aside.sum(), (~aside).sum()) > 200
+    for rate in (0.01, 0.02, 0.05, 0.1):
+        promise = detector.promise(rate)
+        assert np.mean(scores > promise["threshold"]) <= promise["false_reject_upper_bound"], rate

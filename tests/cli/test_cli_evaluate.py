@@ -33,6 +33,24 @@ def test_one_command_gives_numbers_table_and_report(
     assert (tmp_path / "scores.csv").is_file()
 
 
+def test_a_folder_with_annotations_and_a_class_healthy_needs_no_option(
+    run: Run, tiny_model: Path, photos: DemoData, tmp_path: Path
+) -> None:
+    shutil.copytree(photos.folder / "test", tmp_path / "lot")
+    file = tmp_path / "lot" / "annotations.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"good"', '"Healthy"'), encoding="utf-8")
+    ran = run("evaluate", tmp_path / "lot", "--model", tiny_model, "--out", tmp_path / "out", *RATE)
+    assert ran.status == 0, ran.err
+    assert f"outlines and classes of the beans are those of {file}" in ran.err
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["good"] == ["Healthy"]
+    assert metrics["finding"]["annotated"] == 50
+    assert metrics["subjects"]["good"] > 20
+    file.write_text('{"images": []}')  # no annotations at all: the folders' names count
+    ran = run("evaluate", tmp_path / "lot", "--model", tiny_model, "--out", tmp_path / "out", *RATE)
+    assert (ran.status, f"left {file} aside: " in ran.err) == (0, True)
+
+
 def test_an_unreadable_photo_is_named_and_the_status_says_so(
     run: Run, tiny_model: Path, photos: DemoData, tmp_path: Path
 ) -> None:

@@ -147,6 +147,7 @@ def test_calibrating_anew_replaces_the_threshold_and_keeps_the_record(
     model.write_bytes(taught.read_bytes())
     ran = run("calibrate", new_lot, "--model", model, "--set", "search.steps=2")
     assert ran.status == 0, ran.err
+    assert re.search(r"of 100 good subjects [\d.]+ are rejected by mistake on average, at most [\d.]+ ", ran.out)
     header = load_artefact(model).header
     assert header["search"]["steps"] == 2
     assert len(header["calibration"]["history"]) == 1

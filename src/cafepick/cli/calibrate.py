@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cafepick.cli.options import Device, Outlines, Pattern, Set, opened, told_failures
+from cafepick.cli.options import Device, Outlines, Pattern, Set, opened, promise_in_words, told_failures
 
 
 def calibrate(
@@ -53,6 +53,8 @@ def calibrate(
             refuse_learnt(detector.facts, subjects, str(photos.root))
             good, where = Sample(subjects.crops, subjects.descriptors), str(photos.root)
             failures, conditions = subjects.failures, subjects.conditions
-        calibrated(detector, good, where=where, conditions=conditions, progress=report).save(model)
+        ready = calibrated(detector, good, where=where, conditions=conditions, progress=report)
+        ready.save(model)
     typer.echo(f"{model}: threshold set by {len(good.images)} good subjects ({where})")
+    typer.echo(promise_in_words(ready.promise(ready.usual_rate())))
     raise typer.Exit(told_failures(failures))

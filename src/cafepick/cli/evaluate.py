@@ -14,6 +14,8 @@ from cafepick.cli import options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cafepick.data.sources import Source
+
 
 class Language(str, Enum):
     """Of the report."""
@@ -26,7 +28,13 @@ Photos = Annotated[
     str,
     typer.Argument(help="Labelled photos: folders named good and by defect, an MVTec folder, a COCO file or 'mnist'."),
 ]
-Good = Annotated[list[str] | None, typer.Option("--good", help="Class that counts as good, if not good. Repeatable.")]
+Good = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--good",
+        help="Class that counts as good. Repeatable. (default: the first there is of good, healthy, normal, ok)",
+    ),
+]
 LabelFile = Annotated[
     Path | None, typer.Option(help="CSV with image,label or image,bean,label, in place of other labels.")
 ]
@@ -35,6 +43,9 @@ UseOutlines = Annotated[
 ]
 ReportLanguage = Annotated[Language, typer.Option(help="Of report.html: en or ja.")]
 """Options, in the order of the help."""
+
+ANNOTATIONS = ("annotations.json", "_annotations.coco.json")
+"""Names that COCO files have by custom."""
 
 
 def evaluate(
@@ -62,18 +73,9 @@ def evaluate(
     from cafepick.jobs.evaluate import Evaluation, evaluate_source
     from cafepick.jobs.truth import Labelling
 
-    labelling = Labelling(
-        good=tuple(good or ("good",)), labels=read_labels(labels) if labels else None, use_outlines=use_outlines
-    )
-    photos = options.opened(
-        source,
-        limit,
-        purpose="detect",
-        pattern=pattern,
-        normal=options.digits(normal),
-        data_dir=data_dir,
-        outlines=outlines,
-    )
+    table = read_labels(labels) if labels else None
+    photos = _opened(source, limit, outlines, pattern=pattern, normal=options.digits(normal), data_dir=data_dir)
+    labelling = Labelling.of(photos, good=good or (), labels=table, use_outlines=use_outlines)
     curves = model.with_suffix(".run") / "curves.png"
     detector = Detector.load(model, method=method.value, device=device)
     job = Evaluation(
@@ -95,6 +97,22 @@ def evaluate(
     typer.echo(summary(result.metrics))
     typer.echo(f"the numbers are in {out / 'metrics.json'} and {out / 'scores.csv'}")
     raise typer.Exit(options.told_failures(result.failures))
+
+
+def _opened(source: str, limit: int | None, outlines: Path | None, **more: Any) -> Source:
+    """Open the source with the outlines named or, where none are, with those of a COCO file in the folder."""
+    from cafepick.errors import SourceError
+
+    there = (path for name in ANNOTATIONS if (path := Path(source).expanduser() / name).is_file())
+    if outlines is None and (path := next(there, None)) is not None:
+        try:
+            found = options.opened(source, limit, purpose="detect", outlines=path, **more)
+        except SourceError as error:
+            sys.stderr.write(f"left {path} aside: {error}\n")
+        else:
+            sys.stderr.write(f"outlines and classes of the beans are those of {path}\n")
+            return found
+    return options.opened(source, limit, purpose="detect", outlines=outlines, **more)
 
 
 def summary(metrics: dict[str, Any]) -> str:

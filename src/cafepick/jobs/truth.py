@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 LEAST_MARKED: Final = 0.005
 """A bean of a photo with a mask is defective if the mask covers at least this share of it."""
 
+GOOD_NAMES: Final = (GOOD, "healthy", "normal", "ok")
+"""Names of classes that count as good where the user names none: the first of them that is there."""
+
 
 class Truth(NamedTuple):
     """What is known about one photo."""
@@ -51,6 +54,23 @@ class Labelling:
     use_outlines: bool = False
     """The annotated outlines themselves are judged, instead of beans that the detector finds."""
 
+    @classmethod
+    def of(
+        cls, source: Source, *, good: Sequence[str] = (), labels: Labels | None = None, use_outlines: bool = False
+    ) -> Labelling:
+        """Choose what counts as good, where the user does not say."""
+        named = tuple(good) or cls(labels=labels).usual_good(source)
+        return cls(good=named, labels=labels, use_outlines=use_outlines)
+
+    def usual_good(self, source: Source) -> tuple[str, ...]:
+        """Return the first of ``GOOD_NAMES`` among the classes; ``good`` if none is."""
+        there = {label.casefold(): label for label in self.classes(source)}
+        return (next((there[name] for name in GOOD_NAMES if name in there), GOOD),)
+
+    def classes(self, source: Source) -> list[str]:
+        """Return the classes that photos and beans have, in order."""
+        return sorted(self.labels.classes if self.labels else _classes(source.items))
+
     def is_good(self, label: str) -> bool:
         """Tell whether a class counts as good."""
         return label.casefold() in {name.casefold() for name in self.good}
@@ -66,7 +86,7 @@ class Labelling:
             raise ConfigError("--use-outlines needs outlines: give a COCO file as source, or with --outlines")
         names = [item.name for item in source.items]
         unknown = self.labels.check_against(names, str(source.root)) if self.labels else ()
-        classes = sorted(self.labels.classes if self.labels else _classes(source.items))
+        classes = self.classes(source)
         if not classes:
             raise SourceError(
                 f"the {len(names)} photos in {source.root} have no labels: put them into folders named good and by "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_photos_are_judged_alike_without_torch(
         assert {**row, **dict.fromkeys(NUMBERS)} == {**other, **dict.fromkeys(NUMBERS)}
         for name in set(NUMBERS) & set(row):
             assert float(other[name]) == pytest.approx(float(row[name]), rel=1e-3, abs=1e-3)
-    assert {path.name for path in (theirs / "overlays").rglob("*")} >= {"tray.jpg"} or any(theirs.rglob("*tray*"))
+    assert any((theirs / "overlays").rglob("tray*"))
 
 
 NUMBERS = ("score", "residual", "discrimination", "reconstruction", "comparison", "appearance")
@@ -81,7 +82,7 @@ def test_a_model_is_evaluated_calibrated_and_shown_without_torch(
     model.write_bytes(exported_model.read_bytes())
     ended = run_without(TRAINING, "evaluate", labelled, "--model", model, "--out", tmp_path / "quality")
     assert ended.returncode == 0, ended.stderr
-    assert json.loads((tmp_path / "quality" / "metrics.json").read_text())["auroc"] is not None
+    assert json.loads((tmp_path / "quality" / "metrics.json").read_text())["method"] == "fast"
     ended = run_without(TRAINING, "calibrate", labelled / "good", "--model", model)
     assert ended.returncode == 0, ended.stderr
     assert "threshold set by 40 good subjects" in ended.stdout
@@ -89,7 +90,7 @@ def test_a_model_is_evaluated_calibrated_and_shown_without_torch(
     ended = run_without(TRAINING, "info", model)
     assert ended.returncode == 0, ended.stderr
     assert "graph.format" in ended.stdout
-    assert "a graph of 0.9 MB" in ended.stdout
+    assert re.search(r"a graph of \d\.\d MB", ended.stdout)
 
 
 @pytest.mark.parametrize(("absent", "extra"), [("onnxruntime", "onnx"), ("openvino", "openvino")])

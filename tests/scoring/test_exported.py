@@ -124,7 +124,7 @@ def test_a_newer_or_unknown_graph_is_refused(exported_model: Path, tmp_path: Pat
 @pytest.mark.parametrize("content", [b"", b"no graph at all", bytes(1000)], ids=["empty", "text", "zeros"])
 def test_what_the_runtime_cannot_read_is_refused(exported_model: Path, tmp_path: Path, content: bytes) -> None:
     artefact = load_artefact(exported_model)
-    broken = np.frombuffer(content, np.uint8)
+    broken = np.array(list(content), np.uint8)
     tensors = {name: broken if name.startswith("graph.") else array for name, array in artefact.tensors.items()}
     save_artefact(tmp_path / "broken.cafepick", artefact.header, tensors)
     with pytest.raises(ArtefactError, match=r"graph of this model cannot be used here.*export anew"):

@@ -88,6 +88,6 @@ def _cut(
     from cafepick.jobs.calibrate import Sample
     from cafepick.jobs.gather import gather_as
 
-    photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
+    photos = opened(source, purpose="detect", pattern=pattern, outlines=outlines)
     subjects = gather_as(photos, trained.crop, progress=report)
     return Sample(subjects.crops, subjects.descriptors), str(photos.root), subjects.failures

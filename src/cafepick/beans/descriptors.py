@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cafepick.beans.describe import NAMES, describe_all
 from cafepick.beans.grid import cells_of, describe_grids
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from cafepick.config import CropConfig
     from cafepick.types import Crop
+
+
+DESCRIPTORS: Final = 2
+"""Version of what is measured; a model that learnt from others cannot be used. Raise it with any change of a number."""
 
 
 def descriptors_of(crops: Sequence[Crop], config: CropConfig) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
     python benchmarks/watch.py [--beans 300] [--model beans.cafepick] [--json benchmarks/results/watch.json]
 
 Every case is a film of a belt at 1 m/s with 4 pixels a millimetre (640 x 480 pixels see 160 mm x 120 mm) and an
-exposure of 0.5 ms, drawn by ``cafepick.data.drawing.belt``; a sixth of the beans or more touch another, and a fifth turn.
+exposure of 0.5 ms, drawn by ``cafepick.data.drawing.belt``; a sixth of the beans or more touch another, a fifth turn.
 ``once`` is the share of the true beans that were reported exactly once; ``strays`` are reports of no true bean. The
 errors of the foreseen exit are root mean squares against the truth, and ``z`` is the error in units of the standard
 deviation that was foreseen with it: 1 is honest, more is boast. Broken and chipped beans are left out of the errors,
@@ -73,6 +73,11 @@ class NoJudge:
         del false_reject
         boxes = [crop.box for photo in photos for crop in photo.crops if crop is not None]
         return [[Verdict(1, Judgement.OK, box, p_value=1.0)] for box in boxes]
+
+    def oddities(self, photo: Prepared) -> list[str]:
+        """Find nothing odd."""
+        del photo
+        return []
 
 
 def belt_of(case: dict[str, Any], beans: int, seed: int) -> DrawnBelt:

@@ -23,9 +23,15 @@ class DarknessJudge:
         self.limit = limit
         self.seen: list[np.ndarray] = []
         """Every crop that was judged."""
+        self.odd: list[str] = []
+        """What is odd about the belt."""
 
     def judge(self, photos: Sequence[Prepared], *, false_reject: float | None = None) -> list[list[Verdict]]:
         return [[self._one(photo, false_reject or 0.01)] for photo in photos]
+
+    def oddities(self, photo: Prepared) -> list[str]:
+        assert photo.conditions is not None
+        return self.odd
 
     def _one(self, photo: Prepared, false_reject: float) -> Verdict:
         (crop,) = photo.crops

@@ -19,7 +19,9 @@ from belts import frames_of
 
 from cafepick.data.demo import DrawnTray
 from cafepick.data.drawing.belt import BeltCamera, DrawnBelt, draw_belt
+from cafepick.detector import Detector
 from cafepick.images import write_image
+from cafepick.watch.judge import Judge
 from cafepick.watch.latency import Latency, Summary
 from cafepick.watch.records import Result
 from cafepick.watch.run import Reports, Watch, watch_belt
@@ -107,6 +109,52 @@ def test_what_cannot_be_watched_is_one_message(tiny_model: Path, tmp_path: Path)
         assert "Traceback" not in ran.stderr
 
 
+def test_kill_ends_a_video_with_a_line_for_every_bean_of_the_summary(
+    video: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    out, summary = tmp_path / "beans.jsonl", tmp_path / "summary.json"
+    command = [*WATCH, str(video), "--realtime", "--model", str(tiny_model), "-o", str(out), "--summary", str(summary)]
+    with subprocess.Popen([*command, *RATE], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as watching:
+        while watching.poll() is None and not out.exists():
+            time.sleep(0.01)
+        watching.send_signal(signal.SIGTERM)
+        assert watching.wait(60) == 130
+    told = json.loads(summary.read_text())
+    assert told["stopped"] is True
+    assert len(rows_of(out.read_text())) == told["beans"]
+
+
+def test_a_reader_who_has_gone_is_told_and_leaves_no_trace_of_python(video: Path, tiny_model: Path) -> None:
+    command = [*WATCH, str(video), "--model", str(tiny_model), "-o", "-", *RATE]
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    os.close(writing)
+    assert ran.returncode == 1
+    assert "error: cannot write to <stdout> any more: Broken pipe" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr
+
+
+@pytest.mark.parametrize("method", ["fast", "refine", "exact"])
+def test_every_method_that_the_model_knows_judges_every_bean(
+    method: str, belt: DrawnBelt, video: Path, quick_model: Path
+) -> None:
+    stop = threading.Event()
+    detector = Detector.load(quick_model, method=method)
+    results, _, _ = watched(open_feed(str(video), FeedOptions(), stop=stop, notice=print), stop, detector)
+    assert (compare(belt, results).times == 1).all()
+    assert all(result.p_value is not None for result in results)
+
+
+def test_a_belt_unlike_the_photos_that_set_the_threshold_is_said_once(belt: DrawnBelt, video: Path) -> None:
+    judge, stop, told = DarknessJudge(), threading.Event(), list[str]()
+    judge.odd = ["the beans are small"]
+    feed = open_feed(str(video), FeedOptions(), stop=stop, notice=print)
+    watch_belt(feed, judge, Watch(), Reports(lambda _: None, oddity=told.append), stop=stop)
+    assert told == ["the beans are small"]
+
+
 class SlowJudge(DarknessJudge):
     """Takes its time, as a latent search does."""
 
@@ -115,7 +163,7 @@ class SlowJudge(DarknessJudge):
         return super().judge(photos, false_reject=false_reject)
 
 
-def watched(feed: Feed, stop: threading.Event, judge: DarknessJudge) -> tuple[list[Result], list[Summary], Summary]:
+def watched(feed: Feed, stop: threading.Event, judge: Judge) -> tuple[list[Result], list[Summary], Summary]:
     results: list[Result] = []
     progress: list[Summary] = []
     summary = watch_belt(feed, judge, Watch(), Reports(results.append, progress.append), stop=stop)
@@ -144,9 +192,9 @@ def test_in_real_time_what_cannot_be_kept_up_with_is_dropped_and_said(
     from cafepick.cli.live import dropped_in_words
     from cafepick.watch import run
 
-    def slow(frame):
+    def slow(frame, *, look=False):
         time.sleep(0.06)
-        return spot(frame)
+        return spot(frame, look=look)
 
     spot = run.spot
     monkeypatch.setattr(run, "spot", slow)

@@ -139,12 +139,12 @@ def test_of_a_live_source_the_exit_is_told_by_the_clock_and_late_verdicts_are_kn
     import time
 
     now = time.monotonic()
-    early, late = replace(beans[0], captured=now), replace(beans[0], captured=now - 10)
+    early, late = (replace(beans[0], captured=now + away) for away in (10, -10))
     results = judge_beans(DarknessJudge(), [early, late], JudgeSettings(live=True))
     assert [result.in_time for result in results] == [True, False]
     assert beans[0].leaves is not None
     ahead = beans[0].leaves.seconds - beans[0].seconds
-    assert results[0].leaves_unix == pytest.approx(time.time() + ahead, abs=0.1)
+    assert results[0].leaves_unix == pytest.approx(time.time() + 10 + ahead, abs=1)
     (offline,) = judge_beans(DarknessJudge(), [early], JudgeSettings())
     assert (offline.in_time, offline.leaves_unix) == (None, None)
 
@@ -178,6 +178,9 @@ def test_promises_that_cannot_be_kept_are_refused_before_work(tiny_detector: Det
     check_promise(tiny_detector, Watch(judging=JudgeSettings(false_reject=0.02)))
     with pytest.raises(CalibrationError, match="needs at least 149 good subjects"):
         check_promise(tiny_detector, Watch(judging=JudgeSettings(false_reject=0.02, agreement="any")))
+    bare = Detector(tiny_detector.networks, crop=tiny_detector.crop, search=tiny_detector.search)
+    with pytest.raises(CalibrationError, match=r"run  cafepick calibrate GOOD_PHOTOS --model MODEL"):
+        check_promise(bare, Watch())
     whole = Detector(tiny_detector.networks, crop=CropConfig(subject="whole", size=32), search=tiny_detector.search)
     with pytest.raises(ConfigError, match="judges whole photos"):
         check_promise(whole, Watch())

@@ -79,6 +79,7 @@ def watch(
     from cafepick.detector import Detector
     from cafepick.files import write_json
     from cafepick.watch.judge import JudgeSettings
+    from cafepick.watch.outlets import PATIENCE
     from cafepick.watch.run import Reports, Watch, check_promise, watch_belt, watch_stills
     from cafepick.watch.sources import FeedOptions, open_feed
     from cafepick.watch.tracker import TrackSettings
@@ -109,11 +110,16 @@ def watch(
 
         with stop_on_signal() as stopping:
             go = watch_stills if feed.stills else watch_belt
+            patience = PATIENCE
+            reports = Reports(deliver, show.progress, lambda text: show.notice(f"note: {text}"))
             try:
-                summary = go(feed, detector, job, Reports(deliver, show.progress), stop=stop, stopping=stopping)
+                summary = go(feed, detector, job, reports, stop=stop, stopping=stopping)
+            except KeyboardInterrupt:  # the second one
+                patience = 0.0
+                raise
             finally:
                 for sender in senders:
-                    sender.close()
+                    sender.close(patience)
     outlets = {sender.receiver.name: sender.counts() for sender in senders}
     if summary_file is not None:
         write_json(summary_file, {"source": _shown(source), **summary.to_json(), "outlets": outlets})

@@ -41,6 +41,10 @@ class Judge(Protocol):
         """Judge the subjects of some photos."""
         ...
 
+    def oddities(self, photo: Prepared) -> list[str]:
+        """Say how a photo differs from those that set the threshold."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeSettings:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cafepick.beans.conditions import Conditions
     from cafepick.types import Box, Judgement
 
 
@@ -74,6 +75,8 @@ class Spotted:
     shape: tuple[int, int]
     """Height and width of the frame, pixels."""
     sightings: tuple[Sighting, ...]
+    conditions: Conditions | None = None
+    """Surface and size of the beans; None if they were not looked at."""
 
 
 @dataclass(frozen=True)

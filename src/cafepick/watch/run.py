@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from cafepick.detector import Prepared
 from cafepick.errors import ConfigError
 from cafepick.watch.capture import Capture
 from cafepick.watch.folder import FolderFrames
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 
     from cafepick.detector import Detector
     from cafepick.watch.judge import Judge
-    from cafepick.watch.records import Result
+    from cafepick.watch.records import Result, Spotted
     from cafepick.watch.sources import Feed
 
 REPORT_EVERY: Final = 2.0
 """Seconds between reports."""
+ENOUGH: Final = 5
+"""Whole beans that tell how large they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,8 @@ class Reports:
     """Every result, from another thread than the caller's."""
     progress: Callable[[Summary], None] = lambda _: None
     """How it goes, every two seconds."""
+    oddity: Callable[[str], None] = lambda _: None
+    """How the belt differs from the photos that set the threshold, once."""
 
 
 def check_promise(detector: Detector, watch: Watch) -> None:
@@ -111,13 +116,24 @@ def watch_belt(
     with Capture(iter(feed.frames), live=feed.live, stop=stop) as capture:
         clock = _Clock()
         with Judging(judge, settings, deliver) as judging:
+            looked = False
             for frame in capture.frames(stopping):
-                judging.put(tracker.add(spot(frame)))
+                spotted = spot(frame, look=not looked)
+                if not looked and sum(sighting.view is not None for sighting in spotted.sightings) >= ENOUGH:
+                    looked = True
+                    _tell_oddities(judge, spotted, reports)
+                judging.put(tracker.add(spotted))
                 looked_at += 1
                 if clock.is_due():
                     reports.progress(summary())
             judging.put(tracker.finish())
         return summary()
+
+
+def _tell_oddities(judge: Judge, spotted: Spotted, reports: Reports) -> None:
+    prepared = Prepared(spotted.shape, (), (), spotted.conditions)
+    for oddity in judge.oddities(prepared):
+        reports.oddity(oddity)
 
 
 def _warm_up(judge: Judge, watch: Watch) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from cafepick.beans.conditions import conditions_of
 from cafepick.beans.crop import DARKEST_WHITE, LUMA, box_of
 from cafepick.beans.find import find_beans
 from cafepick.watch.records import Sighting, Spotted, View
@@ -23,15 +24,16 @@ LOOKS_CHANGE: Final = (0.1, 0.1, 0.1, 8.0)
 """By how much a bean's looks change from frame to frame: logarithm of area, two of elongation, grey levels."""
 
 
-def spot(frame: Frame) -> Spotted:
-    """Find the beans of a frame."""
+def spot(frame: Frame, *, look: bool = False) -> Spotted:
+    """Find the beans of a frame; ``look`` at the surface and the beans' size too."""
     scene = find_beans(frame.photo)
     grey = np.asarray(cv2.cvtColor(frame.photo, cv2.COLOR_RGB2GRAY), np.uint8)
     dark = float(np.median(scene.background @ LUMA)) < DARKEST_WHITE
     sightings = tuple(
         _sighting(frame, grey, outline, _surface(scene, outline, frame, dark)) for outline in scene.outlines
     )
-    return Spotted(frame.seconds, frame.captured, frame.number, frame.photo.shape[:2], sightings)
+    shape, conditions = frame.photo.shape[:2], conditions_of(scene) if look else None
+    return Spotted(frame.seconds, frame.captured, frame.number, shape, sightings, conditions)
 
 
 def _surface(scene: Scene, outline: Outline, frame: Frame, dark: bool) -> NDArray[np.float32]:

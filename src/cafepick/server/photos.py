@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -38,6 +39,7 @@ class Photos:
 
     def __init__(self, store: Store, vault: Vault, *, most_pixels: int) -> None:
         self._store, self._vault, self._most_pixels = store, vault, most_pixels
+        self._turn = Lock()  # a photo that is deleted and one that comes again at that moment do not cross
 
     def take_in(self, upload: Received, name: str) -> tuple[PhotoOut, bool]:
         """Keep an upload, if it is a photo; tell whether it is new. The upload is gone afterwards.
@@ -54,12 +56,11 @@ class Photos:
             kind = self._kind_of(upload.path)
             pixels = _named(upload.path, name or "the photo")
             _write_jpeg(self._vault.thumbnail(upload.digest), _within(pixels, THUMBNAIL))
-            self._vault.keep(upload.path, self._vault.photo(upload.digest, kind))
+            with self._turn:
+                self._vault.keep(upload.path, self._vault.photo(upload.digest, kind))
+                return self._enter(upload, name or f"{upload.digest[:8]}{SUFFIX[kind]}", kind, pixels.shape)
         finally:
             upload.path.unlink(missing_ok=True)
-        if known is not None:  # another station had it
-            return known, False
-        return self._enter(upload, name or f"{upload.digest[:8]}{SUFFIX[kind]}", kind, pixels.shape)
 
     def find(self, digest: str) -> PhotoOut | None:
         """Return a photo, or None."""
@@ -152,14 +153,16 @@ class Photos:
         Raises:
             ApiError: there is none, or a check or training refers to it.
         """
-        photo = self.get(digest)
-        try:
-            with self._store.writing() as session:
-                session.delete(session.get_one(Photo, digest))
-        except IntegrityError as error:
-            raise ApiError(409, "in_use", f"checks or trainings refer to {photo.name}: delete these first") from error
-        self._vault.remove(self._vault.photo(digest, photo.format))
-        self._vault.remove(self._vault.thumbnail(digest))
+        with self._turn:
+            photo = self.get(digest)
+            try:
+                with self._store.writing() as session:
+                    session.delete(session.get_one(Photo, digest))
+            except IntegrityError as error:
+                said = f"checks or trainings refer to {photo.name}: delete these first"
+                raise ApiError(409, "in_use", said) from error
+            self._vault.remove(self._vault.photo(digest, photo.format))
+            self._vault.remove(self._vault.thumbnail(digest))
 
     def _kind_of(self, path: Path) -> str:
         """Return the format, after a look at the header only.
@@ -188,7 +191,7 @@ class Photos:
         try:
             with self._store.writing() as session:
                 session.add(row)
-        except IntegrityError:  # two uploads of the same photo at once
+        except IntegrityError:  # two uploads of the same photo at once, or another station had it
             return self.get(upload.digest), False
         return photo_out(row), True
 

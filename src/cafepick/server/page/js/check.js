@@ -6,7 +6,7 @@ import { checkRow } from "./rows.js";
 import { intake } from "./intake.js";
 import { keep, kept } from "./kept.js";
 import { importer } from "./models.js";
-import { empty, failure, field, link, select } from "./parts.js";
+import { empty, failure, field, link, said, select } from "./parts.js";
 import { number, percent, t, trouble } from "./words.js";
 
 const AT_ONCE = 2;
@@ -91,7 +91,7 @@ export async function checkView(place) {
 }
 
 export const refusal = ({ name, error }) =>
-  h("div", { class: "failure", role: "alert" }, h("div", {}, h("p", { class: "what" }, t("check.failed", { name })), h("p", {}, trouble(error))));
+  h("div", { class: "failure", role: "alert" }, h("div", {}, h("p", { class: "what" }, t("check.failed", { name })), said(error)));
 
 /** A photo on its way to the server, shown at once. */
 function sending(file) {

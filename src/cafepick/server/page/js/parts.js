@@ -2,7 +2,7 @@
 
 import { h, uid } from "./dom.js";
 import { icon } from "./icons.js";
-import { t, trouble } from "./words.js";
+import { details, spoken, t, trouble } from "./words.js";
 
 /** A button with an icon and words. */
 export function button(words, { icon: name, kind = "", on, ...props } = {}) {
@@ -31,8 +31,14 @@ export function select(options, value, onchange) {
 /** What went wrong, where it went wrong. */
 export function failure(error, retry) {
   return h("div", { class: "failure", role: "alert" }, icon("warn"),
-    h("div", {}, h("p", { class: "what" }, t("error")), h("p", {}, trouble(error)),
+    h("div", {}, h("p", { class: "what" }, t("error")), said(error),
       retry && button(t("again"), { on: retry })));
+}
+
+/** What went wrong, in words of the page; in other languages than English what the server said stands below. */
+export function said(error) {
+  const more = spoken() !== "en" && details(error);
+  return [h("p", {}, trouble(error)), more && h("p", { class: "hint", lang: "en" }, more)];
 }
 
 /** Ask before something is lost. Resolves to true or false. */

@@ -9,6 +9,7 @@ import { moment, t } from "./words.js";
 export function record(check, { onchange }) {
   const lot = h("input", { type: "text", maxlength: 200, autocomplete: "off", value: check.lot });
   const note = h("textarea", { rows: 3, maxlength: 5000, value: check.note });
+  const printed = h("p", { class: "printed-note" }, check.note); // a text area prints what fits into it
   const mark = h("span", { class: "hint saved", "aria-hidden": "true" });
   const tell = async (patch) => {
     if (!await onchange(patch)) return;
@@ -18,7 +19,10 @@ export function record(check, { onchange }) {
   };
   const later = settled(() => tell({ note: note.value }), 1200);
   lot.addEventListener("change", () => tell({ lot: lot.value }));
-  note.addEventListener("input", later);
+  note.addEventListener("input", () => {
+    printed.textContent = note.value;
+    later();
+  });
   note.addEventListener("change", () => {
     later.cancel();
     tell({ note: note.value });
@@ -29,7 +33,7 @@ export function record(check, { onchange }) {
     h("div", { class: "between" }, h("h2", {}, t("record")), mark),
     h("p", { class: "hint" }, t("record.by", { moment: moment(check.created), model: check.model.name }), check.method && ` · ${t(`method.${check.method}`)}`),
     field(t("record.lot"), lot), field(t("record.note"), note),
-    h("p", { class: "printed-note" }, check.note),
+    printed,
     isDone && !check.empty && h("div", { class: "tick" }, reviewed, h("div", {}, h("label", { for: "reviewed" }, t("record.reviewed")), h("p", { class: "hint", id: "reviewed-hint" }, t("record.reviewed.hint")))),
     h("div", { class: "row actions" },
       isDone && button(t("record.print"), { icon: "print", on: () => window.print() }),

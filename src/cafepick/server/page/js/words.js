@@ -94,8 +94,11 @@ const capital = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
 export function trouble(error) {
   if (!error.code) console.error(error); // a fault of the page itself
   const key = `error.${error.code ?? "page"}`;
-  if (language === "en" && error.code && error.message && error.code !== "offline") return sentence(error.message);
-  return has(key) ? t(key) : t("error.failed", { message: error.message });
+  if (language === "en" && details(error)) return sentence(error.message);
+  return has(key) ? t(key) : t("error.failed");
 }
+
+/** What the server said, where it said more than the words for the code do. */
+export const details = ({ code, message }) => (code && code !== "offline" && code !== "cancelled" && message ? sentence(message) : "");
 
 const sentence = (text) => (/[.!?]$/.test(text) ? capital(text) : `${capital(text)}.`);

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
+from playwright import sync_api as playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))  # serve_process is shared with the server's tests
 
-from page_browser import ARGUMENTS, Visitor, chromium_path  # noqa: E402
-from serve_process import Served, taken_in  # noqa: E402
+from page_browser import ARGUMENTS, Visitor, chromium_path
+from serve_process import Served, taken_in
 
-from cafepick.data.demo import DEFECTS, DrawnTray, draw_tray  # noqa: E402
-from cafepick.images import write_image  # noqa: E402
+from cafepick.data.demo import DEFECTS, DrawnTray, draw_tray
+from cafepick.images import write_image
 
 SHOTS = Path(os.environ.get("CAFEPICK_SHOTS", Path(__file__).parent / ".shots"))
 """Where screenshots are kept."""

@@ -93,7 +93,7 @@ class Server:
     def end(self, number: int) -> None:
         """Send a signal and wait for the end."""
         self.process.send_signal(number)
-        self.process.wait(60)
+        self.process.wait(600)
 
 
 class Client:
@@ -227,7 +227,7 @@ def lost_records(http: httpx.Client, books: Books) -> list[str]:
         said = {one["bean"]: one["correction"] for one in check.get("verdicts", ()) if one["correction"]}
         whole = check["state"] == "done" and (check["lot"], check["photo"]["id"]) == (entry["lot"], entry["photo"])
         if not whole or said != entry["said"] or (entry["note"] and check["note"] != entry["note"]):
-            lost.append(f"check {key}: {check['state']} {said} for {entry}")
+            lost.append(f"check {key}: {check['state']} {check.get('error')} {said} for {entry}")
     return lost
 
 

@@ -43,5 +43,6 @@ def taught(photos: DemoData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that the real command taught; quick, so it knows little."""
     model = tmp_path_factory.mktemp("taught") / "beans.cafepick"
     command = [*CAFEPICK, "train", str(photos.folder / "train"), "--model", str(model), *TINY]
-    subprocess.run(command, check=True, env=ONE_THREAD, capture_output=True, timeout=240)
+    ran = subprocess.run(command, check=False, env=ONE_THREAD, capture_output=True, text=True, timeout=240)
+    assert ran.returncode == 0, ran.stderr
     return model

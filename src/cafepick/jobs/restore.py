@@ -10,6 +10,7 @@ import numpy as np
 from cafepick.draw import sample_grid
 from cafepick.files import write_csv
 from cafepick.images import write_image
+from cafepick.jobs.runlog import read_records
 from cafepick.training.batches import Batches, random_of_step
 from cafepick.training.checkpoint import (
     ENCODER_FILE,
@@ -84,7 +85,7 @@ def train_restorer(
     )
     if resume and has_checkpoint(run, name=ENCODER_FILE):
         load_checkpoint(run, restorer, facts, name=ENCODER_FILE)
-    records = _records(run / LOG_FILE, up_to=restorer.step)
+    records = [astuple(record) for record in read_records(run / LOG_FILE, RestoreRecord, up_to=restorer.step)]
     for record in train_encoder(restorer, batches, config, recipe.gan, fabric=fabric):
         records.append(astuple(record))
         progress("training the encoder", record.step, config.steps)
@@ -101,14 +102,6 @@ def train_restorer(
 def forget_restorer(run: Path) -> None:
     """Remove the checkpoint of this stage: the GAN that it builds on has changed."""
     (run / ENCODER_FILE).unlink(missing_ok=True)
-
-
-def _records(path: Path, *, up_to: int) -> list[tuple[object, ...]]:
-    """Read back the records of an interrupted stage up to a step; later ones will come anew."""
-    if not (up_to and path.is_file()):
-        return []
-    rows = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines()[1:])
-    return [(int(row[0]), *map(float, row[1:])) for row in rows if int(row[0]) <= up_to]
 
 
 def _picture(restorer: Restorer, batches: Batches, seed: int) -> NDArray[np.uint8]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 from dataclasses import astuple, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cafepick.draw import curves, sample_grid
-from cafepick.errors import MissingExtraError
+from cafepick.errors import CheckpointError, MissingExtraError
 from cafepick.files import write_csv
 from cafepick.images import write_image
 from cafepick.training.gan import StepRecord
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+Record = TypeVar("Record")
 
 NAMES = tuple(field.name for field in fields(StepRecord))
 
@@ -32,14 +34,7 @@ class RunLog:
 
     def take_up(self, step: int) -> None:
         """Read back the records of an interrupted run up to ``step``; later ones will come anew."""
-        path = self.folder / "log.csv"
-        if path.is_file():
-            with path.open(encoding="utf-8", newline="") as lines:
-                rows = [
-                    StepRecord(int(row["step"]), *(float(row[name]) for name in NAMES[1:]))
-                    for row in csv.DictReader(lines)
-                ]
-            self.records = [record for record in rows if record.step <= step]
+        self.records = read_records(self.folder / "log.csv", StepRecord, up_to=step)
 
     def add(self, record: StepRecord) -> None:
         """Keep one step."""
@@ -61,6 +56,28 @@ class RunLog:
         """Close the TensorBoard file."""
         if self._writer is not None:
             self._writer.close()
+
+
+def read_records(path: Path, kind: type[Record], *, up_to: int) -> list[Record]:
+    """Read back what an interrupted stage wrote of its steps, as far as ``up_to``; later ones will come anew.
+
+    Args:
+        path: a table with a column for each field; none is an empty one.
+        kind: of the records: a step and numbers.
+        up_to: the last step wanted.
+
+    Raises:
+        CheckpointError: it is no such table.
+    """
+    if not path.is_file():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = [(int(row["step"]), row) for row in csv.DictReader(lines)]
+        numbers = [field.name for field in fields(kind)[1:]]  # type: ignore[arg-type]
+        return [kind(step, *(float(row[name]) for name in numbers)) for step, row in rows if step <= up_to]  # type: ignore[call-arg]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error!r}): delete it, and the curves begin anew") from error
 
 
 def _tensorboard_writer(folder: Path) -> Any:

@@ -257,7 +257,7 @@ class Recipe:
         return replace(self, gan=replace(self.gan, steps=steps), encoder=replace(self.encoder, steps=encoder))
 
 
-_FUSED: Final = FusionConfig(reconstruction=0.1, comparison=0.5, appearance=1.0)
+_FUSED: Final = FusionConfig(reconstruction=0.05, comparison=0.5, appearance=1.0)
 """Round numbers, by how much each part told on the development split by itself."""
 _BETTER: Final = GanConfig(loss="relativistic", gradient_penalty=0.1, learning_rate=8e-4, flips=True, corrupted=1.0)
 

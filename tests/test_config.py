@@ -176,3 +176,9 @@ def test_the_anogan_recipe_is_that_of_the_seed() -> None:
     )
     assert (recipe.search.steps, recipe.search.weight, recipe.search.restarts) == (500, 0.1, 1)
     assert (recipe.search.candidates, recipe.search.clamp, recipe.search.tolerance) == (1, False, 0.0)
+
+
+@pytest.mark.parametrize("candidates", [0, 65_537, 10**12])
+def test_candidates_that_no_memory_holds_are_refused(candidates: int) -> None:
+    with pytest.raises(ConfigError, match=r"search candidates must lie in 1\.\.65536"):
+        SearchConfig(candidates=candidates)

@@ -32,6 +32,8 @@ Method = Literal["fast", "refine", "exact"]
 
 SMALLEST_SIZE: Final = 16
 LARGEST_SIZE: Final = 256
+MOST_CANDIDATES: Final = 65_536
+"""All are drawn before a search begins; no model file may ask for more than fit into memory."""
 
 
 def _in_words(kind: Any) -> str:
@@ -166,7 +168,8 @@ class SearchConfig:
     """Adam steps of the method ``refine``, from where the encoder points."""
 
     def __post_init__(self) -> None:
-        _check(self.candidates > 0, f"search candidates must be above 0, got {self.candidates}")
+        most = MOST_CANDIDATES
+        _check(0 < self.candidates <= most, f"search candidates must lie in 1..{most}, got {self.candidates}")
         _check(min(self.steps, self.refine_steps) > 0, f"search steps must be above 0, got {self.steps}")
         _check(self.learning_rate > 0, f"the search's learning rate must be above 0, got {self.learning_rate}")
         _check(0 <= self.weight <= 1, f"lambda must lie in [0, 1], got {self.weight}")

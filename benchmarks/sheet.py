@@ -7,10 +7,11 @@ lie within 2 mm of those of a sheet that is whole and in view, ``false`` if they
 whole one and none is found. Corner errors are those of right sheets: the distance of each corner in the photo (pixels)
 and on the sheet (mm). ``certainty``: how many kinds of paper were decided by the shape alone, and how many of these
 wrongly. Lengths: beans are found in the flattened sheet, and their length along the principal axis is compared with
-that of the footprint that was drawn; the kind of paper is given. ``beans``: what ``find_beans`` finds in the photo as it is
-and in the flattened sheet, matched at an overlap of 0.5; ``elsewhere`` are outlines that match no bean on the sheet, of
-these ``off_sheet`` have their middle beyond its edge; a bean across the edge counts neither way.
-``real``: photos in which no whole sheet lies, so any sheet found is false.
+that of the footprint that was drawn; the kind of paper is given. ``beans``: what ``find_beans`` finds in the photo as
+it is and in the flattened sheet, matched at an overlap of 0.5; ``elsewhere`` are outlines that match no bean on the
+sheet, of these ``off_sheet`` have their middle beyond its edge; a bean across the edge counts neither way.
+``real``: photos in which no whole sheet lies, so any sheet found is false. Groups that the file has already, of the
+same seed, are kept and not measured again; ``total`` sums the counts of all.
 """
 
 from __future__ import annotations
@@ -234,6 +235,24 @@ def _machine() -> dict[str, str]:
     }
 
 
+def _begun(path: Path, seed: int) -> dict[str, Any]:
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if before["seed"] == seed:
+            return before
+    return {"machine": _machine(), "seed": seed, "total": {}, "groups": {}}
+
+
+def _sums(groups: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    counts = ("photos", "whole", "right", "missed", "false")
+    beans = ("as_is", "flattened")
+    return {
+        **{name: sum(group[name] for group in groups.values()) for name in counts},
+        **{name: sum(group["certainty"][name] for group in groups.values()) for name in ("decided", "decided_wrongly")},
+        "beans": {name: _total([group["beans"][name] for group in groups.values()]) for name in beans},
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure how well sheets of paper are found in drawn photos.")
     parser.add_argument("--photos", type=int, default=16, help="photos of each group")
@@ -243,9 +262,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    groups, everything = {}, []
+    report = _begun(options.out, options.seed)
     for number, (name, changes) in enumerate(GROUPS.items()):
-        if options.only and name not in options.only:
+        if name in report["groups"] or (options.only and name not in options.only):
             continue
         results = []
         for index in range(options.photos):
@@ -253,10 +272,10 @@ def main() -> None:
             results.append(measure(draw_sheet_photo(rng, random_shot(rng, changes))))
             if results[-1].found != results[-1].whole or (results[-1].found and results[-1].pixels is None):
                 print(f"{name} {index}: found {results[-1].found}, whole {results[-1].whole}", flush=True)
-        groups[name] = summary(results)
-        everything += results
-        print(name, json.dumps(groups[name]), flush=True)
-    report = {"machine": _machine(), "seed": options.seed, "all": summary(everything), "groups": groups}
+        report["groups"][name] = summary(results)
+        report["total"] = _sums(report["groups"])
+        write_json(options.out, report)
+        print(name, json.dumps(report["groups"][name]), flush=True)
     if options.data:
         report["real"] = real(options.data)
     write_json(options.out, report)

@@ -16,7 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from cafepick import Detector
 from cafepick.data.sources import open_source
 from cafepick.export import export

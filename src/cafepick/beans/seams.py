@@ -70,7 +70,7 @@ def _gaps(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _most_along(marked: NDArray[np.bool_], low: float, high: float) -> float:
-    """Largest share of marked places on a line from one side to the other, its ends between two shares of the height."""
+    """Largest share of marked places on a line from side to side, its ends between two shares of the height."""
     ends = np.linspace(low, high, STEPS) * (SIDE - 1)
     along = np.linspace(0.04, 0.96, SAMPLES)
     left, right = (one.ravel()[:, np.newaxis] for one in np.meshgrid(ends, ends))

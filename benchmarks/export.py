@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=1000)
     parser.add_argument("--json", type=Path)
     words = parser.parse_args()
-    trained = Detector.load(words.model, method="fast", device="cpu")
+    trained = Detector.load(words.model, method="fast", device="cpu", precision="float32")
     subjects = gather_as(open_source(words.photos), trained.crop, progress=lambda *_: None)
     seen = Sample(subjects.crops[: words.crops], subjects.descriptors[: words.crops])
     ours = trained.score(*seen)

@@ -36,7 +36,7 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def trained(quick_model: Path) -> Detector:
-    return Detector.load(quick_model)
+    return Detector.load(quick_model, precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_a_thousand_real_beans_are_judged_alike(
     out = tmp_path / "exported.cafepick"
     words = [*CAFEPICK, "export", "--model", str(taught_on_trays), "--format", graph, "--out", str(out)]
     subprocess.run(words, check=True, env=ONE_THREAD, capture_output=True, timeout=250)
-    trained, exported = Detector.load(taught_on_trays), Detector.load(out)
+    trained, exported = Detector.load(taught_on_trays, precision="float32"), Detector.load(out)
     crops = []
     for path in sorted((data_dir / "trays").rglob("*.jpg")):
         crops += [crop for crop in trained.prepare(read_photo(path)).crops if crop is not None]

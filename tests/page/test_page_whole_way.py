@@ -15,7 +15,7 @@ from page_browser import PHONE, Visitor
 from playwright.sync_api import expect
 from serve_process import TINY, Served
 
-pytestmark = pytest.mark.timeout(600)  # a server that is busy otherwise is slow, not wrong
+pytestmark = pytest.mark.timeout(900)  # a server that is busy otherwise is slow, not wrong
 
 SETTINGS = "\n".join(TINY)
 
@@ -91,7 +91,7 @@ def teach(visitor: Visitor, server: Served, trays: list[Path], serve: Callable[.
     server.kill()
     page.get_by_text("The server does not answer").wait_for()
     serve(data=server.data, port=server.port)
-    page.get_by_role("heading", name="Yirgacheffe is ready").wait_for(timeout=120_000)
+    page.get_by_role("heading", name="Yirgacheffe is ready").wait_for(timeout=400_000)
     assert not page.locator("#offline").is_visible()
     report = page.frame_locator(".report iframe")
     report.get_by_role("heading").first.wait_for()
@@ -225,7 +225,7 @@ def test_teach_and_check_real_trays_on_a_phone(
     visitor.shoot("teach-real-phone", whole=True)
     fill_in(visitor, "Healthy", steps=8)
     visitor.button("Start teaching").click()
-    page.get_by_role("heading", name="Healthy is ready").wait_for(timeout=120_000)
+    page.get_by_role("heading", name="Healthy is ready").wait_for(timeout=400_000)
     page.get_by_role("link", name="Check a tray").click()
     trays = data_dir / "trays"
     visitor.give(trays / "black" / "20190401_154601.jpg", trays / "healthy" / "20201103_174144.jpg")

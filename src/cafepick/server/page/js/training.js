@@ -8,6 +8,7 @@ import { sign } from "./rows.js";
 import { duration, has, moment, number, percent, t } from "./words.js";
 
 const STAGES = ["starting", "finding", "cutting", "training", "encoding", "appearance", "joining", "calibrating", "saving"];
+const UNCOUNTED = new Set(["waiting", "starting", "saving"]);
 const OVER = new Set(["done", "failed", "cancelled"]);
 
 export async function trainingView(place, id) {
@@ -123,9 +124,10 @@ function stages() {
       announce(stageName(stage));
     }
     bar.setAttribute("aria-label", stageName(stage));
-    if (state === "running" && all && stage !== "starting") bar.value = step / all;
+    const isCounted = all && !UNCOUNTED.has(stage);
+    if (state === "running" && isCounted) bar.value = step / all;
     else bar.removeAttribute("value");
-    steps.textContent = all && stage !== "starting" && stage !== "waiting" ? t("training.step", { step, steps: all }) : "";
+    steps.textContent = isCounted ? t("training.step", { step, steps: all }) : "";
     left.textContent = seconds === null ? "" : t("training.left", { time: duration(seconds) });
   }
 

@@ -13,7 +13,7 @@ import numpy as np
 from cafepick.artefact import above, below, load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import box_of, crop_beans, crop_whole
-from cafepick.beans.descriptors import descriptors_of, names_of
+from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, names_of
 from cafepick.beans.find import scene_of
 from cafepick.beans.view import frame_of
 from cafepick.config import ComparisonConfig, CropConfig, Method, ModelConfig, SearchConfig, from_dict
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 METHODS: Final = ("auto", *get_args(Method))
 """Ways to find the good subject behind each; ``auto`` takes the quickest that the model knows."""
 
+HALF_FAST: Final = "fast-bfloat16"
+"""What the yardstick of the method ``fast`` in bfloat16 is called. Rounding moves its scores by about 1 %, so they have
+thresholds of their own, and are never held against those of float32."""
+
 FALSE_REJECT: Final = 0.01
 """Share of good subjects that a user accepts to lose, unless told otherwise."""
 
@@ -62,6 +66,8 @@ class Prepared:
     """Crop of each subject; None for a bean that the frame cuts."""
     conditions: Conditions | None = None
     """Surface and bean size; None for ``whole``."""
+    descriptors: NDArray[np.float64] | None = None
+    """(n, d) of the crops that are not None, where the model looks at them; None: not measured yet."""
 
 
 class Detector:
@@ -82,7 +88,7 @@ class Detector:
         calibration: Calibration | None = None,
         part_calibrations: Mapping[str, Calibration] | None = None,
         pixel_threshold: float = np.inf,
-        others: Mapping[Method, Yardstick] | None = None,
+        others: Mapping[str, Yardstick] | None = None,
         facts: dict[str, Any] | None = None,
         checksum: str = "",
         precision: Precision = "float32",
@@ -101,7 +107,7 @@ class Detector:
         """Of each part by itself."""
         self.pixel_threshold = pixel_threshold
         self.others = dict(others or {})
-        """What the scores of the model's other methods are measured by."""
+        """What the scores of the model's other ways to score are measured by."""
         self.precision: Precision = precision
         """Of the method ``fast``."""
         self.facts = facts or {}
@@ -111,7 +117,7 @@ class Detector:
 
     @classmethod
     def load(
-        cls, path: str | Path, *, method: str = "auto", device: str = "auto", precision: Precision = "float32"
+        cls, path: str | Path, *, method: str = "auto", device: str = "auto", precision: Precision | None = None
     ) -> Detector:
         """Open a model file.
 
@@ -121,8 +127,9 @@ class Detector:
                 pass of the encoder; ``refine``, by a few search steps from there; ``auto``, by the quickest that the
                 model knows.
             device: ``auto``, ``cpu`` or ``cuda``.
-            precision: of the method ``fast``; ``bfloat16`` is some three times as fast on processors that have it, and
-                moves scores by a few per cent.
+            precision: of the method ``fast``; None takes ``bfloat16`` where the device multiplies it natively and the
+                model was calibrated so, more than twice as fast, else ``float32``. In a precision that the model was
+                not calibrated in, it scores, but judges nothing.
 
         Raises:
             ArtefactError: the file is missing, foreign, damaged, changed or too new.
@@ -141,8 +148,15 @@ class Detector:
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise _unusable(path, error) from error
         appearance = below(tensors, "appearance.")
+        if appearance and header.get("descriptors", 1) != DESCRIPTORS:
+            raise ArtefactError(
+                f"{path} knows good subjects by descriptors of version {header.get('descriptors', 1)}, this cafepick "
+                f"measures those of version {DESCRIPTORS}: train anew, or use the cafepick that made it "
+                f"({header.get('versions', {}).get('cafepick', 'unknown')})"
+            )
         chosen = networks.methods[0] if method == "auto" else _known(networks, method)
-        mine = yardsticks.pop(chosen, Yardstick())
+        taken = precision or _quickest(chosen, networks, yardsticks)
+        mine = _popped(yardsticks, _way(chosen, taken))
         return cls(
             networks,
             crop=crop,
@@ -156,7 +170,7 @@ class Detector:
             others=yardsticks,
             facts={key: header[key] for key in FACTS if key in header},
             checksum=artefact.checksum,
-            precision=precision,
+            precision=taken,
         )
 
     def save(self, path: str | Path) -> None:
@@ -170,6 +184,7 @@ class Detector:
         exact = yardsticks.pop("exact", Yardstick())
         header = {
             **self.facts,
+            **({} if self.appearance is None else {"descriptors": DESCRIPTORS}),
             "crop": asdict(self.crop),
             **self.networks.to_header(),
             "search": asdict(self.search),
@@ -186,20 +201,26 @@ class Detector:
             tensors |= above(f"{name}.", known.to_tensors())
         save_artefact(path, header, tensors)
 
-    def using(self, method: Method) -> Detector:
-        """Return the same model with another method, and what is known of its scores.
+    @property
+    def way(self) -> str:
+        """Which yardstick the scores belong to: the method, and ``HALF_FAST`` for ``fast`` in bfloat16."""
+        return _way(self.method, self.precision)
+
+    def using(self, method: Method, *, precision: Precision | None = None) -> Detector:
+        """Return the same model with another method, and what is known of its scores; ``precision`` is as in ``load``.
 
         Raises:
             ConfigError: the model does not know the method.
         """
         known = self.yardsticks()
-        mine = known.pop(_known(self.networks, method), Yardstick())
-        return self._with(mine, method=method, others=known)
+        taken = precision or _quickest(_known(self.networks, method), self.networks, known)
+        mine = _popped(known, _way(method, taken))
+        return self._with(mine, method=method, others=known, precision=taken)
 
-    def yardsticks(self) -> dict[Method, Yardstick]:
-        """Return what is known of the scores of each method, this detector's first."""
+    def yardsticks(self) -> dict[str, Yardstick]:
+        """Return what is known of the scores of each way to score, this detector's first."""
         mine = Yardstick(self.fusion, self.calibration, self.part_calibrations, self.pixel_threshold)
-        return {self.method: mine, **{name: known for name, known in self.others.items() if name != self.method}}
+        return {self.way: mine, **{way: known for way, known in self.others.items() if way != self.way}}
 
     def inspect(
         self,
@@ -233,14 +254,16 @@ class Detector:
         check_photo(photo)
         height, width = photo.shape[:2]
         if self.crop.subject == "whole":
-            return Prepared((height, width), (None,), (crop_whole(photo, self.crop),))
+            whole = (crop_whole(photo, self.crop),)
+            return Prepared((height, width), (None,), whole, descriptors=self._descriptors(whole))
         frame = frame_of(photo, self.crop)
         pixels = frame.look(photo)  # the photo itself, or the sheet in it
         scene = scene_of(pixels, frame.into(contours))
         crops = crop_beans(pixels, scene, frame.cutting(self.crop))
         outlines = frame.outlines_back(scene.outlines)
         seen = conditions_of(replace(scene, outlines=outlines))
-        return Prepared((height, width), outlines, frame.crops_back(crops, outlines), seen)
+        cut = frame.crops_back(crops, outlines)
+        return Prepared((height, width), outlines, cut, seen, self._descriptors(cut))
 
     def judge(self, photos: Sequence[Prepared], *, false_reject: float | None = None) -> list[list[Verdict]]:
         """Judge the subjects of many photos together, which is quicker; the verdicts are those of ``inspect``.
@@ -250,7 +273,13 @@ class Detector:
         """
         threshold = self.threshold(self.usual_rate() if false_reject is None else false_reject)
         crops = [crop for photo in photos for crop in photo.crops if crop is not None]
-        judged = iter(self._judge_crops(crops, threshold))
+        measured = [
+            self._descriptors(photo.crops) if photo.descriptors is None else photo.descriptors for photo in photos
+        ]
+        descriptors = (
+            np.concatenate([part for part in measured if part is not None]) if crops and self.appearance else None
+        )
+        judged = iter(self._judge_crops(crops, descriptors, threshold))
         return [_with_cut_and_empty(photo, judged) for photo in photos]
 
     def score(
@@ -317,14 +346,15 @@ class Detector:
         return Range.from_json(known).oddities(photo.conditions, size_counts=in_pixels)
 
     def calibrated(
-        self, scored: Scored, record: dict[str, Any], *, others: Mapping[Method, Scored] | None = None
+        self, scored: Scored, record: dict[str, Any], *, others: Mapping[str, Scored] | None = None
     ) -> Detector:
         """Return the detector with its thresholds set by the scores of good subjects that it was not trained on.
 
         Args:
             scored: what ``score`` gave for them.
             record: where they come from; kept in the artefact, with the former records as ``history``.
-            others: what the model's other methods gave for them; those left out have no threshold any more.
+            others: what the model's other ways to score gave for them, by name (``way``); those left out have no
+                threshold any more.
 
         Raises:
             CalibrationError: no subject, or a score that is not finite.
@@ -332,24 +362,26 @@ class Detector:
         former = self.facts.get("calibration")
         last = {key: value for key, value in (former or {}).items() if key != "history"}
         history = [] if former is None else [*former.get("history", []), last]
+        given = {**(others or {}), self.way: scored}
+        before = self.yardsticks()
         known = {
-            name: yardstick.calibrated(seen, quantile=PIXEL_QUANTILE)
-            if (seen := {**(others or {}), self.method: scored}.get(name)) is not None
-            else yardstick.without_calibration()
-            for name, yardstick in self.yardsticks().items()
+            way: _popped(dict(before), way).calibrated(given[way], quantile=PIXEL_QUANTILE)
+            if way in given
+            else before[way].without_calibration()
+            for way in {**before, **given}
         }
         facts = {**self.facts, "calibration": {**record, "history": history}}
-        return self._with(known.pop(self.method), others=known, facts=facts)
+        return self._with(known.pop(self.way), others=known, facts=facts)
 
-    def with_parts(self, appearance: Appearance | None, fusions: Mapping[Method, Fusion]) -> Detector:
-        """Return the detector with more parts to the scores of its methods, which have to be calibrated again."""
+    def with_parts(self, appearance: Appearance | None, fusions: Mapping[str, Fusion]) -> Detector:
+        """Return the detector with more parts to its scores, by way to score, which has to be calibrated again."""
         known = {name: Yardstick(fusion=fusion) for name, fusion in fusions.items()}
-        return self._with(known.pop(self.method, Yardstick()), others=known, appearance=appearance)
+        return self._with(known.pop(self.way, Yardstick()), others=known, appearance=appearance)
 
     def with_search(self, search: SearchConfig) -> Detector:
         """Return the detector with another search; its scores change, so it has to be calibrated again."""
         known = {name: yardstick.without_calibration() for name, yardstick in self.yardsticks().items()}
-        return self._with(known.pop(self.method), others=known, search=search)
+        return self._with(known.pop(self.way), others=known, search=search)
 
     def with_networks(self, networks: ExportedNetworks, yardstick: Yardstick) -> Detector:
         """Return the detector with its method computed by a graph; what it knew of other methods is left out."""
@@ -376,11 +408,18 @@ class Detector:
             )
         return self.calibration
 
-    def _judge_crops(self, crops: Sequence[Crop], threshold: float) -> Iterator[Verdict]:
+    def _descriptors(self, crops: Sequence[Crop | None]) -> NDArray[np.float64] | None:
+        """(n, d) of the crops that are not None; None: the model does not look at them."""
+        if self.appearance is None:
+            return None
+        return descriptors_of([crop for crop in crops if crop is not None], self.crop)
+
+    def _judge_crops(
+        self, crops: Sequence[Crop], descriptors: NDArray[np.float64] | None, threshold: float
+    ) -> Iterator[Verdict]:
         """Judge crops as if each were bean 1 of its photo."""
         if not crops:
             return
-        descriptors = descriptors_of(crops, self.crop) if self.appearance is not None else None
         scored = self.score(np.stack([crop.image for crop in crops]), descriptors)
         p_values = self._calibrated().p_values(scored.score)
         known = self.part_calibrations
@@ -470,12 +509,33 @@ def _known(networks: Networks | ExportedNetworks, method: str) -> Method:
     )
 
 
-def _yardsticks(header: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> dict[Method, Yardstick]:
-    """Return what an artefact knows of the scores of each method; ``exact`` lies at the top, as it came first."""
-    known: dict[Method, Yardstick] = {
-        name: Yardstick.of(header["methods"][name], below(tensors, f"{name}."))
-        for name in get_args(Method)
-        if name in header.get("methods", {})
+def _way(method: Method, precision: Precision) -> str:
+    return HALF_FAST if method == "fast" and precision == "bfloat16" else method
+
+
+def _quickest(method: Method, networks: Networks | ExportedNetworks, yardsticks: Mapping[str, Yardstick]) -> Precision:
+    """Return the quickest precision that the device has and that there are thresholds for."""
+    half = yardsticks.get(HALF_FAST, Yardstick()).calibration is not None
+    return "bfloat16" if method == "fast" and half and half_is_native(networks) else "float32"
+
+
+def half_is_native(networks: Networks | ExportedNetworks) -> bool:
+    """Return whether the networks run natively in bfloat16 where they are."""
+    return bool(getattr(networks, "half_is_native", False))
+
+
+def _popped(yardsticks: dict[str, Yardstick], way: str) -> Yardstick:
+    """Take out the yardstick of a way to score; bfloat16 fuses the parts as float32 does, if it has no own scales."""
+    like = yardsticks.get("fast", Yardstick()) if way == HALF_FAST else Yardstick()
+    return yardsticks.pop(way, Yardstick(fusion=like.fusion))
+
+
+def _yardsticks(header: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> dict[str, Yardstick]:
+    """Return what an artefact knows of the scores of each way; ``exact`` lies at the top, as it came first."""
+    known = {
+        way: Yardstick.of(header["methods"][way], below(tensors, f"{way}."))
+        for way in (*get_args(Method), HALF_FAST)
+        if way in header.get("methods", {})
     }
     if "methods" not in header or "calibration.scores" in tensors:
         known["exact"] = Yardstick.of(header["calibration"], tensors)

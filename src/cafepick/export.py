@@ -55,7 +55,7 @@ def export(
         OutputError: the file cannot be written.
     """
     networks = _with_encoder(trained)
-    quick = trained.using("fast")
+    quick = trained.using("fast", precision="float32")
     quick.usual_rate()  # refuses a model without calibration
     progress("drawing up the graph", 0, 1)
     graphed = graph_of(networks, graph, trained=trained.checksum)

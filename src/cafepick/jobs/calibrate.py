@@ -11,6 +11,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from cafepick.detector import HALF_FAST, half_is_native
 from cafepick.errors import CalibrationError
 from cafepick.files import replacing
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cafepick.beans.conditions import Range
-    from cafepick.config import Method
     from cafepick.detector import Detector
     from cafepick.jobs.gather import Progress
     from cafepick.types import Scored
@@ -47,23 +47,27 @@ def score_each(
     *,
     stage: str,
     progress: Progress,
-) -> dict[Method, Scored]:
-    """Return what each method that the model knows says of crops (n, size, size, c).
+) -> dict[str, Scored]:
+    """Return what each way to score that the model knows says of crops (n, size, size, c), by name (``Detector.way``).
 
-    The quickest one sees all of them, the others, which search, ``MOST_SEARCHED`` at most, drawn once and for all.
+    The quick ones see all of them, the others, which search, ``MOST_SEARCHED`` at most, drawn once and for all. The
+    method fast is also run in bfloat16 where that is native.
     """
     quickest, *searching = detector.networks.methods
+    half = quickest == "fast" and (half_is_native(detector.networks) or detector.way == HALF_FAST)
+    plan = [detector.using(method, precision="float32") for method in (quickest, *searching)]
+    plan += [detector.using("fast", precision="bfloat16")] if half else []
     some = np.sort(np.random.default_rng(0).permutation(len(images))[:MOST_SEARCHED])
-    total, done = len(images) + len(searching) * len(some), 0
-    scored: dict[Method, Scored] = {}
-    for method in (quickest, *searching):
-        chosen = np.arange(len(images)) if method == quickest else some
-        scored[method] = detector.using(method).score(
-            images[chosen],
-            None if descriptors is None else descriptors[chosen],
+    chosen = [some if one.method in searching else np.arange(len(images)) for one in plan]
+    total, done = sum(map(len, chosen)), 0
+    scored: dict[str, Scored] = {}
+    for one, rows in zip(plan, chosen, strict=True):
+        scored[one.way] = one.score(
+            images[rows],
+            None if descriptors is None else descriptors[rows],
             progress=lambda now_done, _, before=done: progress(stage, before + now_done, total),
         )
-        done += len(chosen)
+        done += len(rows)
     return scored
 
 
@@ -86,7 +90,7 @@ def calibrate(
     before = detector.facts.get("calibration", {}).get("conditions")
     shown = asdict(conditions) if conditions is not None else before
     record = {"source": where, "subjects": len(good.images), "conditions": shown, "date": now()}
-    return detector.calibrated(scored.pop(detector.method), record, others=scored)
+    return detector.calibrated(scored.pop(detector.way), record, others=scored)
 
 
 def keep_aside(run: Path, kept: Sample) -> None:

@@ -59,6 +59,9 @@ SUBJECTS_AT_ONCE: Final = 64
 BYTES_AT_ONCE: Final = 200_000_000
 """Photos are judged together until they hold this many subjects or bytes."""
 
+MOST_PNG_PIXELS: Final = 6_000_000
+"""Overlays of more pixels are JPEG, at 17 times the speed of PNG: 0.06 s instead of 1.1 s for 12 megapixels."""
+
 MOST_NG: Final = 0.5
 UNLIKELY: Final = 1e-3
 """A larger share of NG, if good subjects would hardly give it, may come from the photos rather than from the beans."""
@@ -247,7 +250,9 @@ def _bytes(photo: Photo | Failure) -> int:
 
 
 def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], picture: str) -> None:
-    write_image(job.out / "overlays" / picture, overlay(photo.pixels, verdicts))
+    drawn = overlay(photo.pixels, verdicts)
+    suffix = ".jpg" if drawn[..., 0].size > MOST_PNG_PIXELS else ".png"
+    write_image((job.out / "overlays" / picture).with_suffix(suffix), drawn)
     write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts))
     folder = job.out / "panels" / PurePosixPath(picture).with_suffix("")
     _remove_panels(folder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from cafepick.beans.descriptors import places_of
-from cafepick.config import CropConfig, FusionConfig, Method, Recipe, ScaleKind, SheetKind, SubjectKind
+from cafepick.config import CropConfig, FusionConfig, Recipe, ScaleKind, SheetKind, SubjectKind
 from cafepick.detector import Detector
 from cafepick.errors import ConfigError
 from cafepick.files import make_folder
@@ -202,9 +202,7 @@ def fuse(detector: Detector, good: Sample, weights: FusionConfig, *, seed: int, 
         appearance, parts[APPEARANCE] = _learn_appearance(good.descriptors, detector.crop, seed=seed, progress=progress)
     some = np.random.default_rng(seed).permutation(len(good.images))[:MOST_FOR_SCALES]
     scored = score_each(detector, good.images[some], None, stage="joining the parts", progress=progress)
-    fusions: dict[Method, Fusion] = {
-        method: Fusion.fit({**seen.parts, **parts}, asdict(weights)) for method, seen in scored.items()
-    }
+    fusions = {way: Fusion.fit({**seen.parts, **parts}, asdict(weights)) for way, seen in scored.items()}
     return detector.with_parts(appearance, fusions)
 
 

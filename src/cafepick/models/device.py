@@ -45,3 +45,11 @@ def place_named(name: str) -> Place:
             f"--device {name} needs {wanted} that torch can use, found {there or 'none'}: use --device cpu"
         )
     return Place("cuda", index, count)
+
+
+def has_bfloat16(kind: str) -> bool:
+    """Return whether the device multiplies bfloat16 natively; emulated, it is slower than float32."""
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from cafepick.errors import ArtefactError, ConfigError
 from cafepick.images import to_float, to_uint8
 from cafepick.models.build import build_comparison, build_discriminator, build_encoder, build_generator
-from cafepick.models.device import place_named
+from cafepick.models.device import has_bfloat16, place_named
 from cafepick.scoring.fast import Restoring, look_closer, look_once
 from cafepick.scoring.fusion import COMPARISON, RECONSTRUCTION
 from cafepick.scoring.residual import anomaly_maps
@@ -100,6 +100,11 @@ class Networks:
     def methods(self) -> tuple[Method, ...]:
         """The methods that the model knows, quickest first."""
         return ("exact",) if self.restoring is None else ("fast", "refine", "exact")
+
+    @property
+    def half_is_native(self) -> bool:
+        """Whether the device multiplies bfloat16 natively."""
+        return has_bfloat16(self.device.type)
 
     def to_header(self) -> dict[str, Any]:
         """Return the shapes of the networks as plain values."""

@@ -13,8 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from cafepick.detector import Detector
 from cafepick.server import evidence
 from cafepick.server.checks import Checks, count
@@ -23,7 +21,7 @@ from cafepick.server.marks import Promises
 from cafepick.server.models import Models
 from cafepick.server.monitor import Monitor
 from cafepick.server.photos import Photos
-from cafepick.server.problems import ApiError, busy, problem_of
+from cafepick.server.problems import AWAY, ApiError, busy, problem_of
 from cafepick.server.schemas import CheckOut
 from cafepick.server.store.engine import Store
 from cafepick.server.store.tables import Check
@@ -142,6 +140,9 @@ class Judge:
                     500, "failed", f"the server ended {ATTEMPTS} times while judging this photo: take it again"
                 )
             beans, warnings = self._insisting(lambda: self._judge(asked, detectors))
+            self._insisting(lambda: self._finish(check, beans, warnings, None))
+        except AWAY:  # the server stops: the next one judges it
+            raise
         except Exception as error:
             problem = problem_of(error)
             if problem.status == 500 and not isinstance(error, ApiError):
@@ -149,7 +150,6 @@ class Judge:
             told = {"code": problem.code, "message": str(problem)}
             self._insisting(lambda: self._finish(check, None, [], told))
             return
-        self._insisting(lambda: self._finish(check, beans, warnings, None))
         self._monitor.judged(time.monotonic() - began)
 
     def _insisting(self, work: Callable[[], T]) -> T:
@@ -157,7 +157,7 @@ class Judge:
         while True:
             try:
                 return work()
-            except SQLAlchemyError as error:  # noqa: PERF203 - the loop is for it
+            except AWAY as error:  # noqa: PERF203 - the loop is for it
                 LOGGER.warning("the database does not take the record: %s", str(error).splitlines()[0])
                 if self._stopping.wait(AGAIN_SECONDS):
                     raise

@@ -41,6 +41,7 @@ STAGES: Final = {
     "calibrating": "calibrating",
 }
 """Stage of ``jobs.teach`` -> word of the API."""
+NO_WORD: Final = "the API has no word for this stage"
 RESUMABLE: Final = frozenset({"training", "encoding"})
 """Stages that stop by themselves, after a checkpoint."""
 
@@ -61,7 +62,9 @@ class Told:
     rate: float | None = field(default=None)
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Take a report of ``jobs.teach``."""
+        """Take a report of ``jobs.teach``; a stage without a word of its own counts as the one before it."""
+        if stage not in STAGES:
+            LOGGER.warning("%s: %s", NO_WORD, stage)
         moment, stage = time.monotonic(), STAGES.get(stage, self.stage)
         if stage != self.stage:
             self.stage, self.began, self.first, self.written = stage, moment, done, 0.0

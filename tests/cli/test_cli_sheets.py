@@ -68,7 +68,7 @@ def test_beans_are_judged_in_their_places_and_a_photo_without_a_sheet_is_named(
     for truth in truths:
         middle = (truth.min(axis=0) + truth.max(axis=0)) / 2
         assert np.linalg.norm(middles - middle, axis=1).min() < 2.5
-    height, width = read_photo(tmp_path / "out" / "overlays" / "a.png").shape[:2]  # enlarged to be legible
+    height, width = read_photo(tmp_path / "out" / "overlays" / "a.jpg").shape[:2]  # enlarged to be legible
     assert height / width == pytest.approx(photo.photo.shape[0] / photo.photo.shape[1], abs=0.1)
     assert read_mask(tmp_path / "out" / "masks" / "a.png").shape == photo.photo.shape[:2]
 

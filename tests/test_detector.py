@@ -257,3 +257,17 @@ def test_the_realised_false_reject_rate_lies_within_its_bound(tiny_detector: Det
     for rate in (0.01, 0.02, 0.05, 0.1):
         promise = detector.promise(rate)
         assert np.mean(scores > promise["threshold"]) <= promise["false_reject_upper_bound"], rate
+
+
+def test_a_model_that_learnt_from_other_descriptors_is_refused(fused: Detector, tmp_path: Path) -> None:
+    fused.save(tmp_path / "fused.cafepick")
+    artefact = load_artefact(tmp_path / "fused.cafepick")
+    for header in (
+        {**artefact.header, "descriptors": 3},
+        {k: v for k, v in artefact.header.items() if k != "descriptors"},
+    ):
+        save_artefact(tmp_path / "other.cafepick", header, artefact.tensors)
+        with pytest.raises(
+            ArtefactError, match=r"descriptors of version \d, this cafepick measures those of version 2"
+        ):
+            Detector.load(tmp_path / "other.cafepick")

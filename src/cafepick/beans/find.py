@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from cafepick.beans.background import distance, estimate_background, to_lab
+from cafepick.beans.background import distance, estimate_background, fill_between, to_lab
 from cafepick.beans.refine import draw_outlines
+from cafepick.beans.sheet import find_sheet
 from cafepick.beans.split import ROUNDNESS, depth_inside, split_touching, typical_radius
 from cafepick.types import Outline, Scene
 
@@ -49,6 +50,10 @@ MOST_CONCAVE: Final = 0.25
 """No bean falls short of its convex hull by more than this share of its own area."""
 LONGEST: Final = 3.5
 """No bean is more than so many times as long as wide."""
+COARSER: Final = 8
+"""By which the paper is made smaller to see how its light goes on beyond its edges."""
+EDGE: Final = 0.02
+"""Share of such a pixel that may lie beyond the paper."""
 
 
 def find_beans(photo: NDArray[np.uint8]) -> Scene:
@@ -79,8 +84,58 @@ def find_beans(photo: NDArray[np.uint8]) -> Scene:
 
 
 def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] | None = None) -> Scene:
-    """Return the scene of a photo (H, W, 3): of outlines that are known, or of the beans that are found."""
-    return find_beans(photo) if contours is None else scene_from_outlines(photo, contours)
+    """Return the scene of a photo (H, W, 3): of outlines that are known, or of the beans that are found.
+
+    Where no bean is found on the photo's plain surface, a whole sheet of paper is looked for, and beans on that.
+    """
+    if contours is not None:
+        return scene_from_outlines(photo, contours)
+    scene = find_beans(photo)
+    if scene.outlines:
+        return scene
+    sheet = find_sheet(photo)
+    return scene if sheet is None else _beans_on(photo, sheet.corners)
+
+
+def _beans_on(photo: NDArray[np.uint8], corners: NDArray[np.float64]) -> Scene:
+    """Find the beans on a sheet of paper in a photo of more; those across its edge are marked ``cut``."""
+    (left, top), (right, bottom) = (
+        np.floor(corners.min(axis=0)).astype(int),
+        np.ceil(corners.max(axis=0)).astype(int) + 1,
+    )
+    part = photo[top:bottom, left:right].copy()
+    paper = np.zeros(part.shape[:2], np.uint8)
+    cv2.fillConvexPoly(paper, np.rint(corners - (left, top)).astype(np.int32), 1)
+    size = (max(1, part.shape[1] // COARSER), max(1, part.shape[0] // COARSER))
+    inside = cv2.resize(paper.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 1 - EDGE
+    coarse = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.float32)
+    goes_on = np.clip(cv2.resize(fill_between(coarse, inside), part.shape[1::-1]), 0, 255).astype(np.uint8)
+    part[paper == 0] = goes_on[paper == 0]  # as if the paper went on beyond its edges
+    found = find_beans(part)
+    outlines = tuple(
+        Outline(outline.contour + np.float32((left, top)), outline.cut or _leaves(outline.contour, paper))
+        for outline in found.outlines
+        if paper[tuple(np.rint(outline.contour.mean(axis=0)).astype(int)[::-1])]
+    )
+    return Scene(outlines, _surrounded(found.background, (left, top), part.shape, photo.shape), found.background_noise)
+
+
+def _leaves(contour: NDArray[np.float32], paper: NDArray[np.uint8]) -> bool:
+    x, y = np.rint(contour).astype(int).clip(0, np.array(paper.shape[::-1]) - 1).T
+    return bool((paper[y, x] == 0).any())
+
+
+def _surrounded(
+    surface: NDArray[np.float32], corner: tuple[int, int], part: tuple[int, ...], photo: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Return the surface of a part of a photo as one of the whole photo, its mean all around."""
+    scale = np.array(surface.shape[:2]) / part[:2]
+    around = np.empty((*np.ceil(np.array(photo[:2]) * scale).astype(int), 3), np.float32)
+    around[:] = surface.mean(axis=(0, 1))
+    top, left = np.floor(np.array(corner[::-1]) * scale).astype(int)
+    place = around[top : top + len(surface), left : left + surface.shape[1]]
+    place[:] = surface[: place.shape[0], : place.shape[1]]
+    return around
 
 
 def scene_from_outlines(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]]) -> Scene:

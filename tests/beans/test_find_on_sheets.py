@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bean_scenes import overlap
-from sheet_scenes import filled, masks_of, taken
 
 from cafepick.beans.crop import crop_beans
 from cafepick.beans.find import find_beans, scene_of
 from cafepick.config import CropConfig
+from sheet_scenes import filled, masks_of, taken
 
 ALONE = {"tilt": 20.0, "azimuth": 240.0, "roll": 30.0}
 

@@ -109,15 +109,20 @@ def _beans_on(photo: NDArray[np.uint8], corners: NDArray[np.float64]) -> Scene:
     size = (max(1, part.shape[1] // COARSER), max(1, part.shape[0] // COARSER))
     inside = cv2.resize(paper.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 1 - EDGE
     coarse = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.float32)
-    goes_on = np.clip(cv2.resize(fill_between(coarse, inside), part.shape[1::-1]), 0, 255).astype(np.uint8)
+    goes_on = np.clip(cv2.resize(fill_between(coarse, inside), (part.shape[1], part.shape[0])), 0, 255).astype(np.uint8)
     part[paper == 0] = goes_on[paper == 0]  # as if the paper went on beyond its edges
     found = find_beans(part)
     outlines = tuple(
-        Outline(outline.contour + np.float32((left, top)), outline.cut or _leaves(outline.contour, paper))
+        Outline(outline.contour + np.array([left, top], np.float32), outline.cut or _leaves(outline.contour, paper))
         for outline in found.outlines
-        if paper[tuple(np.rint(outline.contour.mean(axis=0)).astype(int)[::-1])]
+        if _lies_on(paper, outline.contour)
     )
     return Scene(outlines, _surrounded(found.background, (left, top), part.shape, photo.shape), found.background_noise)
+
+
+def _lies_on(paper: NDArray[np.uint8], contour: NDArray[np.float32]) -> bool:
+    x, y = np.rint(contour.mean(axis=0)).astype(int)
+    return bool(paper[y, x])
 
 
 def _leaves(contour: NDArray[np.float32], paper: NDArray[np.uint8]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from web_server import Server, running_server
 
 

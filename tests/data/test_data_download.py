@@ -8,11 +8,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from web_server import Page, Server
 
 from cafepick.data.download import DATASETS, RECEIPT, Dataset, download, named_dataset
 from cafepick.data.fetch import RemoteFile, is_verified
 from cafepick.errors import DownloadError
+from web_server import Page, Server
 
 
 def remote(server: Server, name: str, body: bytes) -> RemoteFile:

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from web_server import Page, Server
 
 from cafepick.data import fetch as module
 from cafepick.data.fetch import RemoteFile, fetch
 from cafepick.errors import DownloadError, OutputError
+from web_server import Page, Server
 
 BODY = random.Random(0).randbytes(200_000)
 Recorded = list[tuple[str, int, int | None]]

@@ -39,7 +39,7 @@ COLOURS: Final[dict[Judgement, ink.Colour]] = {
 
 
 def overlay(photo: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
-    """Draw the verdicts over their photo, enlarged if it is small, with a bar below that counts them and says why each NG is one.
+    """Draw the verdicts over their photo, enlarged if it is small; a bar below counts them and says why each is NG.
 
     Args:
         photo: (H, W, 3) RGB.

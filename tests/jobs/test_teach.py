@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from cafepick.artefact import load_artefact
-from cafepick.config import CropConfig, Recipe, named_recipe
+from cafepick.config import CropConfig, Recipe, SubjectKind, named_recipe
 from cafepick.data.demo import DemoData, write_demo_data
 from cafepick.data.sources import open_source
 from cafepick.detector import Detector
+from cafepick.errors import TrainingError
 from cafepick.images import read_photo
 from cafepick.jobs.teach import Lesson, teach
 
@@ -37,14 +38,14 @@ def small_recipe() -> Recipe:
     )
 
 
-def taught(source: Path, model: Path, *, seed: int = 0, hold_back: float = 0.4) -> Path:
+def taught(source: Path, model: Path, *, seed: int = 0, hold_back: float = 0.4, subject: SubjectKind = "beans") -> Path:
     """Train on the photos of ``source``; return the model."""
     teach(
         Lesson(
             source=open_source(source, purpose="train"),
             model=model,
             run=model.with_suffix(".run"),
-            crop=CropConfig(size=SIZE),
+            crop=CropConfig(size=SIZE, subject=subject),
             recipe=small_recipe(),
             recipe_name="quick",
             hold_back=hold_back,
@@ -80,6 +81,12 @@ def test_the_same_seed_teaches_the_same_model_in_every_stage(data: DemoData, mod
     assert {"generator", "discriminator", "encoder", "decoder", "comparison", "appearance", "calibration"} <= stages
     other = taught(data.train[0].parent, tmp_path / "other.cafepick", seed=1)
     assert {name.partition(".")[0] for name in differences(model, other)} >= {"generator", "encoder", "calibration"}
+
+
+def test_too_few_subjects_are_refused_before_the_training(data: DemoData, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="at least 4 of them to learn from, got 2"):
+        taught(data.train[0].parent, tmp_path / "few.cafepick", subject="whole")  # four photos, two of them kept aside
+    assert not list((tmp_path / "few.run").iterdir())
 
 
 def test_defective_subjects_beside_the_good_ones_teach_nothing(data: DemoData, model: Path, tmp_path: Path) -> None:

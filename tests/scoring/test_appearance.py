@@ -83,6 +83,9 @@ def test_too_few_or_broken_descriptors_are_refused() -> None:
         fit_appearance(kinds(1), seed=0)
     with pytest.raises(TrainingError, match="finite"):
         fit_appearance(np.full((5, 2), np.nan), seed=0)
+    with pytest.raises(TrainingError, match="at least 4 of them to learn from, got 3"):
+        scores_without_self(kinds(3), seed=0)
+    assert np.isfinite(scores_without_self(kinds(4), seed=0)).all()
 
 
 @pytest.mark.parametrize("name", ["mean", "mixture0.means", "remembered"])

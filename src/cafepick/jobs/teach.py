@@ -20,7 +20,7 @@ from cafepick.jobs.restore import forget_restorer, train_restorer
 from cafepick.jobs.runlog import RunLog
 from cafepick.jobs.seen import FIELD as LEARNT_FROM
 from cafepick.jobs.seen import record_of
-from cafepick.scoring.appearance import fit_appearance, scores_without_self
+from cafepick.scoring.appearance import check_enough, fit_appearance, scores_without_self
 from cafepick.scoring.calibrate import hold_back
 from cafepick.scoring.exact import Networks
 from cafepick.scoring.fusion import APPEARANCE, Fusion
@@ -139,7 +139,7 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         SourceError: no subject was found.
         CalibrationError: there are too few photos to keep some aside.
         CheckpointError: ``lesson.resume``, and the run folder belongs to other data or settings, or is damaged.
-        TrainingError: training diverged.
+        TrainingError: there are too few subjects to learn an appearance from, or training diverged.
         ConfigError: there is no such device here.
         OutputError: the run folder or the model cannot be written.
     """
@@ -150,6 +150,8 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
     held = hold_back(subjects.groups, share=share, seed=lesson.seed)
     recipe = _with_length(lesson, count=int(np.sum(~held)))
+    if recipe.fusion.appearance > 0:
+        check_enough(int(np.sum(~held)))  # now, not after the training
     networks, step = _train_all(
         lesson, recipe, subjects.crops[~held], fabric=fabric, progress=progress, stopping=stopping
     )

@@ -43,6 +43,8 @@ MOST_REMEMBERED: Final = 4000
 """Good subjects kept to measure that distance from."""
 FOLDS: Final = 5
 """Good subjects are scored by mixtures that were fitted without them, in so many parts."""
+FEWEST: Final = 4
+"""Good subjects that ``scores_without_self`` needs: two to learn from while two others are scored."""
 PROJECTION: Final = "projection."
 QUANTILES: Final = 201
 """Of each descriptor, kept so that a verdict can say what is unusual."""
@@ -182,7 +184,12 @@ def fit_appearance(
 def scores_without_self(
     descriptors: NDArray[np.float64], *, seed: int, places: int | None = None
 ) -> NDArray[np.float64]:
-    """Score good subjects (n, D) by what was learnt from others: (n,), as new good subjects would score."""
+    """Score good subjects (n, D) by what was learnt from others: (n,), as new good subjects would score.
+
+    Raises:
+        TrainingError: there are fewer than ``FEWEST``, or a descriptor is not finite.
+    """
+    check_enough(len(descriptors))
     order = np.random.default_rng(seed).permutation(len(descriptors))
     scores = np.empty(len(descriptors))
     for part in np.array_split(order, min(FOLDS, len(descriptors) // 2)):
@@ -190,6 +197,19 @@ def scores_without_self(
         known = fit_appearance(descriptors[others], seed=seed, places=places, as_if=len(order))
         scores[part] = known.score(descriptors[part])
     return scores
+
+
+def check_enough(subjects: int) -> None:
+    """Refuse to learn an appearance from too few good subjects.
+
+    Raises:
+        TrainingError: there are fewer than ``FEWEST``.
+    """
+    if subjects < FEWEST:
+        raise TrainingError(
+            f"the appearance of good subjects needs at least {FEWEST} of them to learn from, got {subjects} besides "
+            f"those kept aside: add photos of good ones, best a hundred or more"
+        )
 
 
 def kinds_of(subjects: int) -> tuple[int, ...]:

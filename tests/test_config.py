@@ -80,7 +80,8 @@ def test_configs_do_not_change() -> None:
         (GanConfig, {"corrupted": -0.5}, "the weight of corrupted images must be 0 or more, got -0.5"),
         (GanConfig, {"penalty_every": 0}, "counts must be above 0"),
         (SearchConfig, {"weight": 1.5}, r"lambda must lie in \[0, 1\], got 1.5"),
-        (SearchConfig, {"steps": 0}, "search steps must be above 0, got 0"),
+        (SearchConfig, {"steps": 0}, "search steps and refine_steps must be above 0, got 0 and 20"),
+        (SearchConfig, {"refine_steps": 0}, "search steps and refine_steps must be above 0, got 300 and 0"),
     ],
 )
 def test_what_cannot_work_is_refused(kind: type, values: dict, message: str) -> None:

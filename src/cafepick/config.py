@@ -170,7 +170,8 @@ class SearchConfig:
     def __post_init__(self) -> None:
         most = MOST_CANDIDATES
         _check(0 < self.candidates <= most, f"search candidates must lie in 1..{most}, got {self.candidates}")
-        _check(min(self.steps, self.refine_steps) > 0, f"search steps must be above 0, got {self.steps}")
+        least = min(self.steps, self.refine_steps)
+        _check(least > 0, f"search steps and refine_steps must be above 0, got {self.steps} and {self.refine_steps}")
         _check(self.learning_rate > 0, f"the search's learning rate must be above 0, got {self.learning_rate}")
         _check(0 <= self.weight <= 1, f"lambda must lie in [0, 1], got {self.weight}")
         _check(self.restarts > 0, f"restarts must be above 0, got {self.restarts}")
@@ -221,7 +222,7 @@ class ComparisonConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig:
-    """What each part counts in the score; fixed in advance, never chosen with defects."""
+    """What each part counts in the score; it belongs to the recipe, and no defect among a user's photos changes it."""
 
     reconstruction: float = 1.0
     """The anomaly score of AnoGAN. With this part alone it is the score, as in the paper."""

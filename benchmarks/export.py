@@ -1,6 +1,6 @@
 """Exported models against the trained one, on the same crops in one run: agreement, and processor time a crop.
 
-    python benchmarks/export.py beans.cafepick photos [more photos ...] [--crops 1000] [--timed 256] [--json results.json]
+    python benchmarks/export.py beans.cafepick photos [more ...] [--crops 1000] [--timed 256] [--json results.json]
 
 Models are exported as ``cafepick export`` does: compared on the subjects that training kept aside, where they are still
 there. Then both judge real beans, evenly taken from all the photos.

@@ -164,13 +164,13 @@ def test_only_a_trained_model_with_encoder_and_calibration_is_exported(
 
 
 TAUGHT = ["--recipe", "quick", "--steps", "24", "--hold-back", "0.3", "--set", "gan.batch=16"]
-TAUGHT += ["--set", "encoder.steps=1500", "--set", "encoder.batch=16", "--set", "fusion.comparison=1"]
+TAUGHT += ["--set", "encoder.steps=300", "--set", "encoder.batch=16", "--set", "fusion.comparison=1"]
 TAUGHT += ["--set", "search.steps=2", "--set", "search.refine_steps=1"]  # the other methods, which cost most
 
 
 @pytest.fixture(scope="module")
 def taught_on_trays(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of real size that the real command taught from photographs of good beans, for half a minute."""
+    """A model of real size that the real command taught from photographs of good beans, though not for long."""
     model = tmp_path_factory.mktemp("trays") / "beans.cafepick"
     words = [*CAFEPICK, "train", str(data_dir / "trays" / "healthy"), "--model", str(model), *TAUGHT]
     subprocess.run(words, check=True, env=ONE_THREAD, capture_output=True, timeout=280)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from cafepick import __version__
+from cafepick.cli.bench import bench
 from cafepick.cli.calibrate import calibrate
 from cafepick.cli.demo import demo
 from cafepick.cli.detect import detect
@@ -31,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Teach a camera to hand-pick coffee: train on good beans only, then see which beans to pick out, and why.",
 )
-for command in (demo, download, train, detect, evaluate, calibrate, export, info, serve, watch):
+for command in (demo, download, train, detect, evaluate, calibrate, export, info, serve, watch, bench):
     app.command()(command)
 
 

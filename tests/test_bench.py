@@ -1,0 +1,71 @@
+"""``cafepick bench`` measures every stage and says what of; the numbers make sense."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from cafepick import bench
+from cafepick.cli.app import app
+from cafepick.data.demo import DrawnTray
+from cafepick.errors import ConfigError
+from cafepick.images import write_image
+
+STAGES = ["decode", "find", "crop", "describe", "score and judge", "draw", "write", "all of it"]
+
+
+@pytest.fixture
+def photo(drawn_trays: list[DrawnTray], tmp_path: Path) -> Path:
+    write_image(tmp_path / "tray.png", drawn_trays[0].photo)
+    return tmp_path / "tray.png"
+
+
+def test_every_stage_is_measured(photo: Path) -> None:
+    ran = CliRunner().invoke(app, ["bench", "--width", "4", "--photo", str(photo), "--seconds", "0", "--json"])
+    assert ran.exit_code == 0, ran.output
+    told = json.loads(ran.stdout)
+    stages = {stage["stage"]: stage for stage in told["stages"] if stage["precision"] != "bfloat16"}
+    assert list(stages)[: len(STAGES)] == STAGES
+    assert [stage for stage in stages if stage.startswith("fast, ")] == [f"fast, {n} crops" for n in bench.BATCHES]
+    for stage in told["stages"]:
+        assert stage["runs"] >= bench.FEWEST
+        assert 0 < stage["p50_ms"] <= stage["p99_ms"]
+        assert stage["beans_a_second"] == pytest.approx(1e3 * stage["beans"] / stage["p50_ms"], rel=0.1)
+    assert stages["decode"]["beans"] > 20
+    assert stages["all of it"]["p50_ms"] > stages["find"]["p50_ms"]
+    shares = [stage["share_of_peak"] for stage in told["stages"] if stage["share_of_peak"] is not None]
+    assert len(shares) == len(bench.BATCHES) * len(told["machine"]["gflops"])
+    assert all(0 < share < 1.5 for share in shares)
+    assert told["memory_mb"]["process"] > 50
+    assert told["photo"] == [600, 800]
+    assert told["machine"]["cores"] >= 1
+
+
+def test_the_table_has_a_line_for_each_stage(photo: Path) -> None:
+    ran = CliRunner().invoke(app, ["bench", "--width", "4", "--photo", str(photo), "--seconds", "0"])
+    assert ran.exit_code == 0, ran.output
+    for stage in STAGES:
+        assert any(line.startswith(stage) for line in ran.stdout.splitlines()), stage
+    assert "GFLOP/s" in ran.stdout
+
+
+def test_a_photo_without_beans_is_refused(tmp_path: Path) -> None:
+    detector = bench.untrained(4, device="cpu")
+    with pytest.raises(ConfigError, match="no whole bean in this photo"):
+        bench.measure(detector, photo=np.full((200, 300, 3), 235, np.uint8), seconds=0, progress=lambda *_: None)
+
+
+def test_arithmetic_is_counted_once_for_each_multiplication_and_addition() -> None:
+    detector = bench.untrained(4, device="cpu")
+    quick = detector.networks.restoring  # type: ignore[union-attr] - torch networks
+    counted = bench.arithmetic(quick, np.zeros((1, 64, 64, 3), np.uint8))
+    encoder = 2 * sum(
+        block[0].weight.numel() * (64 // 2 ** (depth + 1)) ** 2 for depth, block in enumerate(quick.encoder.blocks)
+    )
+    assert counted > 4 * encoder  # encoder, decoder, twice the discriminator, and the comparison
+    assert torch.get_num_threads() >= 1

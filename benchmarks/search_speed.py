@@ -42,6 +42,8 @@ from cafepick.scoring.search import search_latent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cafepick.scoring.frozen import Precision
+
 SEED_STEPS = 10_000
 SEED_RATE = 0.05
 
@@ -60,7 +62,9 @@ class Timed:
 
 def seed_steps(networks: Networks, image: torch.Tensor, steps: int, weight: float) -> None:
     """Search as the seed did: one image (1, c, h, w), its own loss, float32, contiguous memory."""
-    generator, discriminator = (part.requires_grad_(False) for part in (networks.generator, networks.discriminator))
+    generator, discriminator = networks.generator, networks.discriminator
+    generator.requires_grad_(False)
+    discriminator.requires_grad_(False)
     z = (torch.rand(1, generator.latent, device=image.device) * 2 - 1).requires_grad_()
     adam = torch.optim.Adam([z], lr=SEED_RATE)
     with torch.no_grad():
@@ -131,12 +135,12 @@ def same_accuracy(detector: Detector, good: str, defect: str, options: argparse.
     def keep(name: str, score: torch.Tensor) -> None:
         scores[name] = score.double().cpu().numpy()
 
-    half = {"precision": "bfloat16"} if has_bfloat16(networks.device.type) else {}
+    half: Precision = "bfloat16" if has_bfloat16(networks.device.type) else "float32"
     ways: dict[str, tuple[Callable[[], object], float]] = {
         "seed": (lambda: seed_steps(networks, pixels[:1], options.steps, search.weight), options.steps / SEED_STEPS),
         "exact": (lambda: keep("exact", search_latent(*parts, pixels, search).score), len(pixels)),
-        "exact bfloat16": (
-            lambda: keep("exact bfloat16", search_latent(*parts, pixels, search, **half).score),
+        f"exact {half}": (
+            lambda: keep(f"exact {half}", search_latent(*parts, pixels, search, precision=half).score),
             len(pixels),
         ),
     }

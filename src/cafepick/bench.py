@@ -139,18 +139,14 @@ def untrained(width: int = 32, *, device: str = "auto") -> Detector:
         width: of its networks; the rest is as in the recipes.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     """
-    model, comparison, place = (
-        ModelConfig(width=width, kernel=4, batch_norm=False),
-        ComparisonConfig(),
-        pick_device(device),
-    )
+    model, comparison = ModelConfig(width=width, kernel=4, batch_norm=False), ComparisonConfig()
+    place = pick_device(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        parts = build_generator(model), build_discriminator(model), build_encoder(model), build_generator(model)
-        head = build_comparison(model, width=comparison.width)
-    generator, discriminator, encoder, decoder = (part.to(place) for part in parts)
-    networks = Networks.of(model, generator, discriminator)
-    networks = networks.with_quick_methods(encoder, decoder, head.to(place), comparison)
+        networks = Networks.of(model, build_generator(model).to(place), build_discriminator(model).to(place))
+        encoder, decoder = build_encoder(model).to(place), build_generator(model).to(place)
+        head = build_comparison(model, width=comparison.width).to(place)
+    networks = networks.with_quick_methods(encoder, decoder, head, comparison)
     tray = draw_tray(np.random.default_rng(1))
     scene = find_beans(tray.photo)
     crop = fit_zoom([[outline.contour for outline in scene.outlines if not outline.cut]], CropConfig())
@@ -205,7 +201,7 @@ def _scoring(
 
             yield lambda seconds, score=score, batch=batch, precision=precision, peak=peak: _with_share(
                 _timed(f"fast, {batch} crops", batch, score, seconds, networks.device, precision=precision),
-                max(batch, -batch % PASS + batch) * flops,
+                (batch + -batch % PASS) * flops,
                 peak,
                 networks.device,
             )

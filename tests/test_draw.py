@@ -301,3 +301,13 @@ def test_text_grows_with_its_font() -> None:
     small, large = text_size("NG 12", 12), text_size("NG 12", 24)
     assert large[0] == pytest.approx(2 * small[0], rel=0.15)
     assert large[1] > 1.6 * small[1]
+
+
+def test_reasons_are_listed_one_by_one_until_they_are_too_many() -> None:
+    photo = paper(400, 600)
+    few = [replace(bean(n, Judgement.NG, 30 + n, 30), reason="darker than all good ones") for n in range(1, 13)]
+    many = [replace(bean(n, Judgement.NG, 30 + n, 30), reason="darker than all good ones") for n in range(1, 203)]
+    silent = [replace(one, reason="") for one in few]
+    bare = overlay(photo, silent).shape[0]
+    assert overlay(photo, few).shape[0] > bare + 60
+    assert bare < overlay(photo, many).shape[0] < overlay(photo, few).shape[0], "one line says it for all"

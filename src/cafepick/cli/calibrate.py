@@ -27,12 +27,13 @@ def calibrate(
     """Set the threshold from good subjects: under new light, for a new lot, or after a change of the search."""
     from cafepick.cli.stopping import stoppable
     from cafepick.config import Recipe, merge_settings
-    from cafepick.detector import Detector
+    from cafepick.detector import FALSE_REJECT, Detector
     from cafepick.errors import ConfigError
     from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, kept_aside
     from cafepick.jobs.calibrate import calibrate as calibrated
     from cafepick.jobs.gather import gather_as
     from cafepick.jobs.seen import refuse_learnt
+    from cafepick.scoring.calibrate import needed
 
     detector = Detector.load(model, device=device)
     before = Recipe(search=detector.search)
@@ -57,4 +58,11 @@ def calibrate(
         ready.save(model)
     typer.echo(f"{model}: threshold set by {len(good.images)} good subjects ({where})")
     typer.echo(promise_in_words(ready.promise(ready.usual_rate())))
+    known = 0 if detector.calibration is None else len(detector.calibration)
+    if len(good.images) < min(known, needed(FALSE_REJECT)):
+        typer.echo(
+            f"careful: {known} subjects set the threshold before, and fewer than {needed(FALSE_REJECT)} cannot promise "
+            f"{FALSE_REJECT:.0%}: add good photos and calibrate again",
+            err=True,
+        )
     raise typer.Exit(told_failures(failures))

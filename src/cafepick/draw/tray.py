@@ -29,6 +29,8 @@ SMALLEST_SIDE: Final = 560
 """A photo's short side in the overlay, at least."""
 MOST_PIXELS: Final = 16_000_000
 """No photo is enlarged beyond this."""
+MOST_LINES: Final = 60
+"""Reasons in the list below a photo; of more NG beans, equal reasons are counted instead of listed."""
 
 COLOURS: Final[dict[Judgement, ink.Colour]] = {
     Judgement.OK: ink.BLUE,
@@ -202,8 +204,11 @@ def _legend(width: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
 
 
 def _reasons(width: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
-    """(h, width, 3) list of the NG beans by number, each with its leading reason, in as many columns as fit."""
+    """(h, width, 3) list of the NG beans, each with its leading reason, in as many columns as fit; many are counted."""
     lines = [f"{v.bean}  {v.reason}" for v in verdicts if v.judgement is Judgement.NG and v.reason]
+    if len(lines) > MOST_LINES:
+        counts = Counter(v.reason for v in verdicts if v.judgement is Judgement.NG and v.reason)
+        lines = [f"{count} x  {reason}" for reason, count in counts.most_common(MOST_LINES)]
     if not lines:
         return np.empty((0, width, 3), np.uint8)
     size = max(round(width / 70), 14)

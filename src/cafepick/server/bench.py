@@ -32,10 +32,10 @@ class Bench:
         """
         if self._inside >= self._most:
             raise busy(f"{self._inside} pictures wait to be read or drawn already", seconds=2)
+        loop = asyncio.get_running_loop()
         self._inside += 1
         future = self._threads.submit(work, *args, **kwargs)
-        future.add_done_callback(lambda _: self._leave(loop))
-        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: self._leave(loop))  # at once if the work is done already
         return await asyncio.wrap_future(future)
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sheet_scenes import taken
 
 from cafepick.beans.find import find_beans
 from cafepick.beans.paper import PAPERS, transformed
@@ -13,6 +12,7 @@ from cafepick.beans.sheet import INSET, Sheet, find_sheet, flat_to_photo, rectif
 from cafepick.data.drawing.sheet import SheetPhoto
 from cafepick.images import read_photo
 from cafepick.jobs.match import match_outlines
+from sheet_scenes import taken
 
 WITHIN_MM = 1.0
 

@@ -10,7 +10,6 @@ import pytest
 from bean_scenes import overlap
 from hypothesis import given
 from hypothesis import strategies as st
-from sheet_scenes import filled, masks_of, taken
 
 from cafepick.beans.crop import FIT_SHARE, crop_beans, fit_zoom, map_to_photo
 from cafepick.beans.find import find_beans
@@ -20,6 +19,7 @@ from cafepick.config import CropConfig
 from cafepick.errors import PhotoError
 from cafepick.jobs.match import match_outlines
 from cafepick.types import Outline
+from sheet_scenes import filled, masks_of, taken
 
 A4 = CropConfig(sheet="a4", zoom=5.0)
 TILTED = {"tilt": 25.0, "azimuth": 60.0, "roll": 15.0, "table_beans": 4, "edge_beans": 2}

@@ -11,12 +11,12 @@ import pytest
 import typer
 from cli_commands import ONE_THREAD, Run
 from typer.testing import CliRunner
-from web_server import Page, running_server
 
 from cafepick.cli import download as module
 from cafepick.data import download as data
 from cafepick.data.fetch import RemoteFile, Report
 from cafepick.errors import DownloadError
+from web_server import Page, running_server
 
 HERE = {"mnist": b"digits", "celebA": b"faces"}
 

@@ -75,9 +75,7 @@ def test_a_stopped_run_goes_on_to_the_same_files(
 ) -> None:
     done: list[int] = []
     job = job_for(source, tiny_detector, tmp_path)
-    result = inspect_source(
-        job, progress=lambda _, count, __: done.append(count), stopping=lambda: done[-1] >= after
-    )
+    result = inspect_source(job, progress=lambda _, count, __: done.append(count), stopping=lambda: done[-1] >= after)
     assert (result.finished, result.photos, done[-1]) == (False, after, after)
     assert not (tmp_path / "scores.csv").exists()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]

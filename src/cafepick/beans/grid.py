@@ -47,7 +47,8 @@ def describe_grid(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     """
     size, channels = image.shape[0], image.shape[2]
     cells = cells_of(size)
-    colour = cv2.cvtColor(to_channels(image, 3).astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB) / 100
+    lab = cv2.cvtColor(to_channels(image, 3).astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
+    colour = np.asarray(lab, np.float32) / np.float32(100)
     light = np.ascontiguousarray(colour[..., 0])
     gradients = [_on_grid(part, cells) for part in _by_direction(light, max(FINEST_EDGE, size / 64))]
     colours = [_on_grid(np.ascontiguousarray(colour[..., channel]), cells) for channel in range(channels)]

@@ -110,7 +110,7 @@ def _fields(smooth: NDArray[np.uint8]) -> NDArray[np.bool_]:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
     large = stats[:, cv2.CC_STAT_AREA] > FIELD * flat.size
     large[0] = False
-    return cv2.dilate(large[np.asarray(labels)].astype(np.uint8), np.ones((3, 3))).astype(bool)
+    return cv2.dilate(large[np.asarray(labels, np.intp)].astype(np.uint8), np.ones((3, 3))).astype(bool)
 
 
 def _peaks(votes: NDArray[np.float32], *, least: float) -> list[tuple[int, int]]:

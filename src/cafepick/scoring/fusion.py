@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 TAIL: Final = 0.05
 """Share of the good scores from which the exponential tail is estimated."""
 FEWEST_IN_TAIL: Final = 5
+KNOTS: Final = 21
+"""Good scores below the tail between which p is interpolated. Between each and the next, two that happen to coincide
+would make a step, and another runtime's last digit would fall on its other side."""
+FINEST: Final = 1e-3
+"""Excess of the tail at least, as a share of where it starts: scores that agree to so much are alike."""
 
 RECONSTRUCTION: Final = "reconstruction"
 """The anomaly score of AnoGAN: how far the subject is from the closest good one."""
@@ -60,9 +65,10 @@ class Surprise:
         n = len(self.good)
         in_tail = min(max(round(TAIL * n), FEWEST_IN_TAIL), n)
         start = self.good[n - in_tail]
-        excess = max(float((self.good[n - in_tail :] - start).mean()), 1e-9 * (1 + abs(start)))
-        levels = -np.log(np.arange(n, in_tail - 1, -1) / n)  # of the good scores up to the start of the tail
-        body = np.interp(scores, self.good[: n - in_tail + 1], levels)
+        excess = max(float((self.good[n - in_tail :] - start).mean()), FINEST * (1 + abs(start)))
+        ranks = np.unique(np.linspace(0, n - in_tail, KNOTS).astype(int))  # of the good scores up to the tail's start
+        levels = -np.log((n - ranks) / n)
+        body = np.interp(scores, self.good[ranks], levels)
         return np.where(scores > start, levels[-1] + (scores - start) / excess, body)
 
 

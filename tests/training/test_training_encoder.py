@@ -158,8 +158,8 @@ def test_the_distance_of_features_has_no_unit() -> None:
 def test_a_comparison_that_is_right_costs_least() -> None:
     where = torch.zeros(2, 1, 8, 8)
     where[0, :, 2:5, 2:5] = 1.0
-    right = Compared(where * 20 - 10, torch.tensor([10.0, -10.0]), torch.zeros(2, 1))
-    wrong = Compared(10 - where * 20, torch.tensor([-10.0, 10.0]), torch.zeros(2, 1))
+    right = Compared(where * 20 - 10, torch.tensor([10.0, -10.0]))
+    wrong = Compared(10 - where * 20, torch.tensor([-10.0, 10.0]))
     assert max(map(float, comparison_loss(right, where))) < 0.01
     assert min(map(float, comparison_loss(wrong, where))) > 1
 
@@ -168,7 +168,7 @@ def test_an_image_that_is_hardly_spoiled_teaches_no_verdict() -> None:
     where = torch.zeros(2, 1, 8, 8)
     where[0, 0, 0, :2] = 1.0  # two pixels: too few to be seen
     losses = [
-        comparison_loss(Compared(where, torch.tensor([logit, -10.0]), torch.zeros(2, 1)), where)[1]
+        comparison_loss(Compared(where, torch.tensor([logit, -10.0])), where)[1]
         for logit in (-5.0, 5.0)
     ]
     assert float(losses[0]) == pytest.approx(float(losses[1]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,6 +13,7 @@ from cafepick import __version__
 from cafepick.detector import FALSE_REJECT, Detector
 from cafepick.errors import PhotoError, SourceError
 from cafepick.files import write_csv, write_json
+from cafepick.jobs.calibrate import now
 from cafepick.jobs.gather import Failure, Progress
 from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, batches, judging
 from cafepick.jobs.notebook import Notebook
@@ -190,7 +190,7 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         "source": str(job.source.root),
         "model": job.detector.checksum,
         "method": job.detector.method,
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": now(),
         "training": {key: value for key, value in facts.get("training", {}).items() if key != LEARNT_FROM},
         **{key: facts.get(key, {}) for key in ("calibration", "versions")},
         "subject": job.detector.crop.subject,

@@ -22,8 +22,6 @@ class Compared(NamedTuple):
     """Above 0 where a pixel looks spoiled."""
     logit: Float[Tensor, " b"]
     """Above 0 where the whole subject looks spoiled."""
-    pooled: Float[Tensor, "b n"]
-    """What the logit rests on: features of the whole subject."""
 
     @property
     def map(self) -> Float[Tensor, "b 1 size size"]:
@@ -82,7 +80,7 @@ class ComparisonHead(nn.Module):
         for up, level in zip(reversed(self.up), reversed(levels[:-1]), strict=True):
             x = self.act(up(torch.cat([_as_large(x, level), level], 1)))
         x = self.act(self.fine(torch.cat([_as_large(x, pixels), pixels], 1)))
-        return Compared(self.to_map(x) + self.rarity, self.to_logit(pooled).squeeze(1), pooled)
+        return Compared(self.to_map(x) + self.rarity, self.to_logit(pooled).squeeze(1))
 
 
 def _conv(channels_in: int, channels_out: int) -> nn.Conv2d:

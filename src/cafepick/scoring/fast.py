@@ -50,8 +50,6 @@ class OnePass(NamedTuple):
     """How likely each pixel is spoiled, 0..1."""
     logit: Float[Tensor, " n"]
     """How surely the whole subject is; above 0 spoiled."""
-    pooled: Float[Tensor, "n f"]
-    """The comparison's features of the whole subject."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +152,6 @@ def _one_pass(images: Tensor, drawn: Tensor, features: Tensor, drawn_features: T
         discrimination=distance(features.float(), drawn_features.float()),
         map=compared.map.squeeze(1),
         logit=compared.logit,
-        pooled=compared.pooled,
     )
 
 

@@ -169,7 +169,7 @@ def pack_comparison(head: ComparisonHead) -> Callable[[Tensor, Tensor, list[Tens
         pooled = head.act(head.hidden(torch.cat([*_pool(x), *_pool(differences[-1])], 1)))
         for double, level in zip(reversed(up), reversed(levels[:-1]), strict=True):
             x = double(torch.cat([_as_large(x, level), level], 1))
-        return Compared(to_map(x, pixels) + head.rarity, head.to_logit(pooled).squeeze(1), pooled)
+        return Compared(to_map(x, pixels) + head.rarity, head.to_logit(pooled).squeeze(1))
 
     return compare
 

@@ -66,6 +66,13 @@ def test_where_few_photos_show_a_sheet_sizes_stay_in_pixels_and_it_is_said(mixed
     assert "--sheet a4 or letter" in choice.note
 
 
+def test_four_photos_of_five_with_a_sheet_are_enough(tmp_path):
+    plain = np.full((90, 120, 3), 230, np.uint8)
+    sheets = [taken(5, **shot).photo for shot in SHOTS]
+    source = written(tmp_path, [plain, *sheets, sheets[0]])
+    assert choose_sheet(source, quiet).sheet == "a4"
+
+
 def test_a_photo_without_the_sheet_asked_for_is_named_and_left_out(mixed):
     subjects = gather(mixed, CropConfig(), sheet="a4", progress=quiet)
     assert [failure.name for failure in subjects.failures] == ["1.png", "2.png"]

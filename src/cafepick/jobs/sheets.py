@@ -47,7 +47,7 @@ def choose_sheet(source: Source, progress: Callable[[int, int], None]) -> Choice
             continue
         finally:
             progress(done, len(items))
-        if seen.count(None) > (1 - MOST) * len(items):  # whatever the others show
+        if len(items) - seen.count(None) < MOST * len(items):  # whatever the others show
             break
     return _choice(seen)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from cafepick.data.demo import DrawnTray
 from cafepick.errors import ConfigError
 from cafepick.images import write_image
 from cafepick.scoring.exact import Networks
+from sheet_scenes import taken
 
 STAGES = ["decode", "find", "crop", "describe", "score and judge", "draw", "write", "all of it"]
 
@@ -52,6 +54,16 @@ def test_the_table_has_a_line_for_each_stage(photo: Path) -> None:
     for stage in STAGES:
         assert any(line.startswith(stage) for line in ran.stdout.splitlines()), stage
     assert "GFLOP/s" in ran.stdout
+
+
+def test_a_model_that_measures_on_a_sheet_finds_and_cuts_on_the_flat_sheet() -> None:
+    detector = bench.untrained(4, device="cpu")
+    detector.crop = replace(detector.crop, sheet="a4", scale="fixed", zoom=4.0)  # crop pixels a millimetre
+    drawn = taken(5, tilt=25.0, azimuth=60.0).photo
+    measured = bench.measure(detector, photo=drawn, seconds=0, progress=lambda *_: None)
+    names = [stage.stage for stage in measured.stages]
+    assert names[: len(STAGES) + 1] == ["decode", "flatten", *STAGES[1:]]
+    assert {stage.beans for stage in measured.stages[: len(STAGES)]} == {12}
 
 
 def test_a_photo_without_beans_is_refused(tmp_path: Path) -> None:

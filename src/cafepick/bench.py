@@ -19,7 +19,8 @@ import torch
 
 from cafepick.beans.crop import crop_beans, fit_zoom
 from cafepick.beans.descriptors import descriptors_of
-from cafepick.beans.find import find_beans
+from cafepick.beans.find import find_beans, scene_of
+from cafepick.beans.view import frame_of
 from cafepick.config import ComparisonConfig, CropConfig, ModelConfig, Recipe
 from cafepick.data.demo import draw_tray
 from cafepick.detector import Detector, versions_of
@@ -175,9 +176,13 @@ def _stages(
 
     yield stage("decode", lambda: read_photo(file))
     if detector.crop.subject == "beans":
-        scene = find_beans(photo)
-        yield stage("find", lambda: find_beans(photo))
-        yield stage("crop", lambda: crop_beans(photo, scene, detector.crop))
+        frame = frame_of(photo, detector.crop)
+        pixels = frame.look(photo)  # the photo itself, or the sheet in it
+        scene, crop = scene_of(pixels), frame.cutting(detector.crop)
+        if frame.sheet is not None:
+            yield stage("flatten", lambda: frame_of(photo, detector.crop).look(photo))
+        yield stage("find", lambda: scene_of(pixels))
+        yield stage("crop", lambda: crop_beans(pixels, scene, crop))
     yield stage("describe", lambda: descriptors_of(cut, detector.crop))
     yield stage("score and judge", lambda: detector.judge([prepared], false_reject=rate), precision=detector.precision)
     yield stage("draw", lambda: overlay(photo, verdicts))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cafepick.jobs.pipeline import ahead, cores
+from cafepick.jobs.pipeline import ahead
 
 SECONDS = 10
 """Nothing here takes so long unless it hangs."""
@@ -132,7 +132,3 @@ def test_an_interrupt_of_the_caller_ends_it() -> None:
     with pytest.raises(KeyboardInterrupt):
         results.throw(KeyboardInterrupt)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
-
-
-def test_there_is_a_core() -> None:
-    assert cores() >= 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import numpy as np
 
 from cafepick.config import Method, ModelConfig, SearchConfig, from_dict
+from cafepick.cores import cores
 from cafepick.errors import ArtefactError, ConfigError
 from cafepick.scoring.fusion import COMPARISON, RECONSTRUCTION
 from cafepick.scoring.runtimes import FILES, OUTPUTS, GraphFormat, Runner, open_graph
@@ -72,7 +73,7 @@ class ExportedNetworks:
             ArtefactError: the runtime cannot read the graph, or it does not fit ``config``.
             MissingExtraError: the runtime is not installed.
         """
-        workers = cores()
+        workers = threads()
         shape = (PASS, config.size, config.size, config.channels)
         return cls(config, graph, files, open_graph(graph.format, files, shape=shape, workers=workers), workers)
 
@@ -169,13 +170,10 @@ class ExportedNetworks:
         return {name: np.concatenate([found[name] for found in passes])[: len(images)] for name in OUTPUTS}
 
 
-def cores() -> int:
-    """Return how many cores to use: ``OMP_NUM_THREADS``, as for torch, or those that this process may run on."""
+def threads() -> int:
+    """Return how many threads score: ``OMP_NUM_THREADS``, as for torch, or one for each core."""
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
-    affinity = getattr(os, "sched_getaffinity", None)  # not on Windows and macOS
-    return (len(affinity(0)) if affinity else os.cpu_count()) or 1
+    return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else cores()
 
 
 def _filled(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:

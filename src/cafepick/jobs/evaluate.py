@@ -190,6 +190,7 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         "source": str(job.source.root),
         "model": job.detector.checksum,
         "method": job.detector.method,
+        "precision": job.detector.precision,
         "date": now(),
         "training": {key: value for key, value in facts.get("training", {}).items() if key != LEARNT_FROM},
         **{key: facts.get(key, {}) for key in ("calibration", "versions")},

@@ -338,6 +338,7 @@ def _write_results(job: Inspection, journal: Journal, result: Inspected, seconds
             "source": str(job.source.root),
             "model": job.detector.checksum,
             "method": job.detector.method,
+            "precision": job.detector.precision,
             "photos": result.photos,
             "verdicts": result.counts,
             "unreadable": [{"image": failure.name, "reason": failure.reason} for failure in result.failures],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import zipfile
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from serve_process import Client, Served, checked, code_of, uploaded, wait_until
+from serve_process import Client, Served, checked, code_of, taken_in, uploaded, wait_until
 
 from cafepick import Detector
 from cafepick.cli.app import app
@@ -92,6 +94,28 @@ def test_a_damaged_stored_photo_fails_its_own_check_only(
     assert "soon_broken.png" in broken["error"]["message"]
     assert str(served.data) not in broken["error"]["message"]
     assert code_of(client.get(f"/checks/{broken['id']}/overlay")) == (409, "not_ready")
+
+
+def test_no_error_tells_where_the_server_keeps_its_files(
+    serve: Callable[..., Served], tiny_model: Path, trays: list[Path]
+) -> None:
+    server = serve()
+    with server.client() as client:
+        model = taken_in(client, tiny_model)
+        stored = server.data / "models" / f"{model}.cafepick"
+        stored.write_bytes(stored.read_bytes()[:-100])
+        query = {"model": model, "name": "tray.jpg", "wait": 55}
+        check = client.post("/inspect", params=query, content=trays[0].read_bytes(), timeout=150).json()
+        report = client.get(f"/models/{model}/report.html")
+        for error in (check["error"], report.json()["error"]):
+            assert error["code"] == "unreadable"
+            assert error["message"].startswith(f"{tiny_model.stem} is ")
+            assert str(server.data) not in error["message"]
+        shutil.rmtree(server.data / "thumbnails")
+        (server.data / "thumbnails").write_text("a file in the way")
+        answer = client.post("/photos", content=trays[1].read_bytes())
+        assert code_of(answer) == (500, "failed")
+        assert str(server.data) not in answer.text
 
 
 def test_pictures(client: Client, model: str, trays: list[Path]) -> None:

@@ -21,8 +21,8 @@ from cafepick.server.marks import Promises
 from cafepick.server.models import Models
 from cafepick.server.monitor import Monitor
 from cafepick.server.photos import Photos
-from cafepick.server.problems import AWAY, ApiError, busy, problem_of
-from cafepick.server.schemas import CheckOut
+from cafepick.server.problems import AWAY, ApiError, busy, called, problem_of
+from cafepick.server.schemas import CheckModel, CheckOut
 from cafepick.server.store.engine import Store
 from cafepick.server.store.tables import Check
 from cafepick.server.vault import Vault
@@ -173,7 +173,7 @@ class Judge:
         return self._checks.get(check) if attempts <= ATTEMPTS else None
 
     def _judge(self, check: CheckOut, detectors: OrderedDict[str, Detector]) -> tuple[list[dict], list[str]]:
-        detector = self._detector(check.model.id, detectors).using(check.method)
+        detector = self._detector(check.model, detectors).using(check.method)
         pixels = self._photos.pixels(self._photos.get(check.photo.id))
         prepared = detector.prepare(pixels)
         # At the highest rate there is, every bean that any rate could reject comes with its reason; ``marks`` decides.
@@ -182,14 +182,16 @@ class Judge:
         evidence.save(self._vault.evidence(check.id), verdicts)
         return evidence.beans_of(verdicts, prepared.shape), detector.oddities(prepared)
 
-    def _detector(self, model: str, detectors: OrderedDict[str, Detector]) -> Detector:
+    def _detector(self, model: CheckModel, detectors: OrderedDict[str, Detector]) -> Detector:
         """Return a model's detector; the least recently used one is closed when there are too many."""
-        if model not in detectors:
+        if model.id not in detectors:
             while len(detectors) >= MODELS:
                 detectors.popitem(last=False)
-            detectors[model] = Detector.load(self._models.path(model), device=self._device)
-        detectors.move_to_end(model)
-        return detectors[model]
+            path = self._models.path(model.id)
+            with called(model.name, path):
+                detectors[model.id] = Detector.load(path, device=self._device)
+        detectors.move_to_end(model.id)
+        return detectors[model.id]
 
     def _finish(self, check: str, beans: list[dict] | None, warnings: list[str], error: dict[str, str] | None) -> None:
         with self._store.writing() as session:

@@ -17,7 +17,7 @@ from cafepick.report import write_report
 from cafepick.report.words import Language
 from cafepick.server.clock import now
 from cafepick.server.marks import Promises
-from cafepick.server.problems import ApiError
+from cafepick.server.problems import ApiError, called
 from cafepick.server.schemas import ModelOut
 from cafepick.server.store.engine import Store
 from cafepick.server.store.tables import Check, Model
@@ -157,9 +157,11 @@ class Models:
 
         Raises:
             ApiError: there is no such model, or another station has it.
+            ArtefactError: the stored file is damaged.
         """
         path, found = self.path(model), self.get(model)
-        header = load_artefact(path).header
+        with called(found.name, path):
+            header = load_artefact(path).header
         curves = self._vault.training(found.training_id) / "run" / "curves.png" if found.training_id else None
         metrics: dict[str, Any] = {
             "schema": 1,
@@ -217,13 +219,14 @@ def _loaded(path: Path) -> Artefact:
         ApiError: it is none, or it has no calibration.
     """
     try:
-        artefact = load_artefact(path)
+        with called("the file", path):
+            artefact = load_artefact(path)
         crop = artefact.header["crop"]
         plain = isinstance(crop["subject"], str) and isinstance(crop["size"], int) and isinstance(crop["channels"], int)
         if not plain or not methods_of(artefact):
             raise ApiError(415, "wrong_type", "the file has no calibration: run  cafepick calibrate  and send it again")
     except ArtefactError as error:
-        raise ApiError(415, "wrong_type", str(error).replace(str(path), "the file")) from error
+        raise ApiError(415, "wrong_type", str(error)) from error
     except (KeyError, TypeError) as error:
         raise ApiError(415, "wrong_type", f"the file lacks {error}: train the model anew and send it again") from error
     return artefact

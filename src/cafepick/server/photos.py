@@ -22,7 +22,7 @@ from cafepick.files import make_folder, replacing
 from cafepick.images import read_photo, resize
 from cafepick.server.clock import now
 from cafepick.server.evidence import area_of, box_json, outline_of
-from cafepick.server.problems import ApiError
+from cafepick.server.problems import ApiError, called
 from cafepick.server.schemas import PhotoOut
 from cafepick.server.store.engine import Store
 from cafepick.server.store.tables import Photo
@@ -203,18 +203,16 @@ def photo_out(photo: Photo) -> PhotoOut:
 
 def _why_no_photo(path: Path) -> str:
     try:
-        read_photo(path)
+        _named(path, "the file")
     except PhotoError as error:
-        return str(error).replace(str(path), "the file")
+        return str(error)
     return "the file is no JPEG, PNG, WebP, TIFF or BMP image that can be read: convert it to JPEG or PNG"
 
 
 def _named(path: Path, name: str) -> NDArray[np.uint8]:
     """Read a photo; errors call it by the name that the client gave it."""
-    try:
+    with called(name, path):
         return read_photo(path)
-    except PhotoError as error:
-        raise PhotoError(str(error).replace(str(path), name)) from error
 
 
 def _within(photo: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

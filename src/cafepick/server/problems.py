@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -28,7 +31,6 @@ _KNOWN: Final = (  # the first that fits
     ((PhotoError, ArtefactError), 422, "unreadable"),
     ((CalibrationError,), 422, "rate_too_low"),
     ((ConfigError, SourceError, MissingExtraError), 422, "invalid"),
-    ((CafepickError,), 500, "failed"),
 )
 
 
@@ -53,6 +55,15 @@ class ApiError(CafepickError):
         return headers | ({"WWW-Authenticate": "Bearer"} if self.status == 401 else {})
 
 
+@contextmanager
+def called(name: str, path: Path) -> Iterator[None]:
+    """Have errors about a file call it by a name that clients know; where it lies is nobody's business."""
+    try:
+        yield
+    except (ArtefactError, PhotoError) as error:
+        raise type(error)(str(error).replace(str(path), name)) from error
+
+
 def busy(what: str, *, seconds: int) -> ApiError:
     """Say that a queue is full."""
     return ApiError(503, "busy", f"{what}: try again in {seconds} s", retry_after=seconds)
@@ -64,7 +75,7 @@ def disk_full() -> ApiError:
 
 
 def problem_of(error: BaseException) -> ApiError:
-    """Translate any exception; what nobody foresaw becomes 500 without details."""
+    """Translate any exception; what no client can mend becomes 500 without details."""
     if isinstance(error, ApiError):
         return error
     if is_full(error):
@@ -74,7 +85,7 @@ def problem_of(error: BaseException) -> ApiError:
     for kinds, status, code in _KNOWN:
         if isinstance(error, kinds):
             return ApiError(status, code, str(error))
-    return ApiError(500, "failed", "the server met a fault that nobody foresaw: its log says more")
+    return ApiError(500, "failed", "the server met a fault: its log says more")
 
 
 def is_full(error: BaseException | None) -> bool:

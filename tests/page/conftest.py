@@ -13,7 +13,7 @@ from playwright import sync_api as playwright
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))  # serve_process is shared with the server's tests
 
 from page_browser import ARGUMENTS, Visitor, chromium_path
-from serve_process import Served, taken_in
+from serve_process import Served, photographed, serving, taken_in
 
 from cafepick.data.demo import DEFECTS, DrawnTray, draw_tray
 from cafepick.images import write_image
@@ -65,11 +65,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture(scope="session")
 def good_trays(drawn_trays: list[DrawnTray], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three photos of good beans, 800 x 600, 40 beans each."""
-    folder = tmp_path_factory.mktemp("good")
-    paths = [folder / f"good_{number}.jpg" for number in range(len(drawn_trays))]
-    for path, tray in zip(paths, drawn_trays, strict=True):
-        write_image(path, tray.photo)
-    return paths
+    return photographed(drawn_trays, tmp_path_factory.mktemp("good"))
 
 
 @pytest.fixture(scope="session")
@@ -96,12 +92,5 @@ def station(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Itera
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Start servers of a test's own; all end with it."""
-    started: list[Served] = []
-
-    def start(*words: object, data: Path | None = None, port: int | None = None) -> Served:
-        started.append(Served(data or tmp_path / "data", *words, port=port))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.end()
+    with serving(tmp_path / "data") as start:
+        yield start

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from postgres_server import Postgres, postgres_binaries
-from serve_process import Client, Served, taken_in
+from serve_process import Client, Served, photographed, serving, taken_in
 
 from cafepick.data.demo import DrawnTray
-from cafepick.images import write_image
 
 
 @pytest.fixture(scope="session")
@@ -30,25 +29,14 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def trays(drawn_trays: list[DrawnTray], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three photos of trays, 800 x 600, 40 beans each."""
-    folder = tmp_path_factory.mktemp("trays")
-    paths = [folder / f"tray_{number}.jpg" for number in range(len(drawn_trays))]
-    for path, tray in zip(paths, drawn_trays, strict=True):
-        write_image(path, tray.photo)
-    return paths
+    return photographed(drawn_trays, tmp_path_factory.mktemp("trays"))
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Start servers of a test's own; all end with it."""
-    started: list[Served] = []
-
-    def start(*words: object, data: Path | None = None, **options: int) -> Served:
-        started.append(Served(data or tmp_path / "data", *words, **options))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.end()
+    with serving(tmp_path / "data") as start:
+        yield start
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

@@ -8,10 +8,15 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from cafepick.data.demo import DrawnTray
+from cafepick.images import write_image
 
 Client = httpx.Client
 
@@ -79,6 +84,28 @@ class Served:
                 time.sleep(0.05)
             else:
                 return
+
+
+@contextmanager
+def serving(data: Path) -> Iterator[Callable[..., Served]]:
+    """Start servers, with their data there unless they are told otherwise; all end at last."""
+    started: list[Served] = []
+
+    def start(*words: object, data: Path = data, **options: Any) -> Served:
+        started.append(Served(data, *words, **options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.end()
+
+
+def photographed(trays: Sequence[DrawnTray], folder: Path) -> list[Path]:
+    """Write trays as photos and return their paths."""
+    paths = [folder / f"tray_{number}.jpg" for number in range(len(trays))]
+    for path, tray in zip(paths, trays, strict=True):
+        write_image(path, tray.photo)
+    return paths
 
 
 def free_port() -> int:

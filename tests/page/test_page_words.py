@@ -51,6 +51,15 @@ def test_every_word_that_the_page_asks_for_is_there() -> None:
     assert not asked - known
 
 
+def test_every_word_is_asked_for() -> None:
+    page = "".join(path.read_text(encoding="utf-8") for path in WORDS.parent.glob("*.js"))
+    asked = set(re.findall(r"\"([a-zA-Z_.]+)\"", page))
+    made = re.findall(r"`([a-z_]+\.[a-z_.*]+)`", re.sub(r"\$\{[^}]*\}", "*", page))  # keys that are put together
+    patterns = [key.replace(".", r"\.").replace("*", r"\w*(\.\w+)?") for key in made]
+    left = {*map(stem, words("en"))} - asked
+    assert not {key for key in left if not any(re.fullmatch(pattern, key) for pattern in patterns)}
+
+
 def test_every_code_reason_stage_and_part_of_the_server_has_words() -> None:
     known = words("en")
     rows = re.findall(r"^\| \d{3} \| ([^|]+) \|", API.read_text(encoding="utf-8"), re.MULTILINE)

@@ -67,7 +67,6 @@ export const ENGLISH = {
   "error.too_many_requests": "Too many requests at once. Wait a moment.",
   "error.busy": "The server has too much to do. Try again in a minute.",
   "error.disk_full": "The disk of the server is full. Make room, then try again.",
-  "error.judging_failed": "The photo could not be judged.",
   "error.training_failed": "The training did not succeed.",
 
   // Taking in photos
@@ -106,7 +105,6 @@ export const ENGLISH = {
   "check.no_model": "Teach cafepick a bean first",
   "check.no_model.help": "It learns from photos of good beans only. Ten photos are a good start.",
   "check.no_model.teach": "Teach now",
-  "check.no_model.import": "Open a model file",
   "check.recent": "Last checks",
   "check.failed": "{name} could not be checked",
   "state.queued": "Waiting its turn…",
@@ -125,7 +123,6 @@ export const ENGLISH = {
   "result.of.other": "of {n} beans judged",
   "result.whole.NG": "Not like the good ones",
   "result.whole.OK": "Like the good ones",
-  "result.said": "OK {ok}, NG {ng}, cut {cut}",
   "result.by_number": "NG by number",
   "result.by_area": "NG by area",
   "result.cut.one": "{n} bean cut by the frame, not judged",
@@ -133,7 +130,6 @@ export const ENGLISH = {
   "result.corrected.one": "{n} correction counted in",
   "result.corrected.other": "{n} corrections counted in",
   "result.tray": "Photo {name} with {n} beans. Arrow keys go from bean to bean, Enter opens one.",
-  "result.next": "Next photo",
   "result.photos": "Photos of this check",
   "result.warnings": "Note",
   "result.new": "Check another",
@@ -248,8 +244,6 @@ export const ENGLISH = {
   "teach.need.beans": "No bean is ticked in any photo.",
   "teach.need.name": "Give it a name.",
   "teach.need.wait": "Wait until the photos are looked at.",
-  "teach.clear": "Start over",
-  "teach.clear.sure": "Remove all photos from this list? They stay on the server.",
 
   // Training
   "training.title": "Teaching {name}",
@@ -281,7 +275,6 @@ export const ENGLISH = {
   "training.again": "Teach again",
   "training.check": "Check a tray",
   "training.report": "Report",
-  "training.curves": "Learning curves",
   "training.skipped": "These photos gave nothing to learn from",
   "training.running": "Teaching now",
   "training.past": "Trainings",

@@ -64,7 +64,6 @@ export const JAPANESE = {
   "error.too_many_requests": "操作が多すぎます。少し待ってください。",
   "error.busy": "サーバーが混み合っています。1分ほど待って、もう一度試してください。",
   "error.disk_full": "サーバーのディスクがいっぱいです。空きを作ってから、もう一度試してください。",
-  "error.judging_failed": "写真を判定できませんでした。",
   "error.training_failed": "学習できませんでした。",
 
   // 写真の追加
@@ -103,7 +102,6 @@ export const JAPANESE = {
   "check.no_model": "まず、良い豆を学習させましょう",
   "check.no_model.help": "必要なのは良い豆の写真だけです。10枚ほどから始められます。",
   "check.no_model.teach": "学習を始める",
-  "check.no_model.import": "モデルファイルを開く",
   "check.recent": "最近の検査",
   "check.failed": "{name}を検査できませんでした",
   "state.queued": "順番を待っています…",
@@ -120,13 +118,11 @@ export const JAPANESE = {
   "result.of.other": "判定した{n}粒のうち",
   "result.whole.NG": "正常なものと異なります",
   "result.whole.OK": "正常なものと同じです",
-  "result.said": "OK {ok}、NG {ng}、端で切れ {cut}",
   "result.by_number": "NGの割合（粒数）",
   "result.by_area": "NGの割合（面積）",
   "result.cut.other": "端で切れた{n}粒は判定していません",
   "result.corrected.other": "{n}粒の手直しを含みます",
   "result.tray": "写真 {name}、豆{n}粒。矢印キーで豆を移動し、Enterで開きます。",
-  "result.next": "次の写真",
   "result.photos": "この検査の写真",
   "result.warnings": "注意",
   "result.new": "続けて検査",
@@ -241,8 +237,6 @@ export const JAPANESE = {
   "teach.need.beans": "どの写真にも、使う豆がありません。",
   "teach.need.name": "名前を付けてください。",
   "teach.need.wait": "豆を探し終えるまでお待ちください。",
-  "teach.clear": "最初から",
-  "teach.clear.sure": "この一覧から写真をすべて外しますか。サーバーには残ります。",
 
   // 学習の進み具合
   "training.title": "{name}を学習中",
@@ -274,7 +268,6 @@ export const JAPANESE = {
   "training.again": "もう一度学習",
   "training.check": "トレーを検査",
   "training.report": "レポート",
-  "training.curves": "学習曲線",
   "training.skipped": "次の写真からは学習できませんでした",
   "training.running": "学習中",
   "training.past": "これまでの学習",

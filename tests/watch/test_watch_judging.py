@@ -66,7 +66,7 @@ def test_a_view_is_cropped_as_from_the_whole_frame(belt: DrawnBelt, scale: str) 
     crops = [crop.image for crop in crop_beans(photo, scene, judge.crop) if crop is not None]
     seen = [sighting for sighting in spot(Frame(0, 0.0, 0.0, photo)).sightings if sighting.view]
     unit = float(np.sqrt(np.median([sighting.area for sighting in seen])))
-    lonely = [Bean(1, (one.view,), unit, one.view.box, 1, 0.0, 0.0, 0.0, (0.0, 0.0), None) for one in seen if one.view]
+    lonely = [Bean(1, (one.view,), unit, one.view.box, 1, 0.0, 0.0, (0.0, 0.0), None) for one in seen if one.view]
     judge_beans(judge, lonely, JudgeSettings())
     assert len(judge.seen) == len(crops) >= 8
     for mine, whole in zip(judge.seen, crops, strict=True):

@@ -20,8 +20,6 @@ LATEST: Final = 0.25
 """Seconds by which a clock may be wrong; what is further off is another speed."""
 PULL: Final = 0.5
 """Share of its weight that a way loses that is as far as it may be from what the clock says."""
-
-
 SLIPS: Final = 8
 """So many frames tell whether the belt has changed its speed..."""
 SLOWER: Final = 0.1

@@ -90,8 +90,8 @@ class JsonLines:
 
     def _end_last_line(self) -> None:
         """A run that was killed may have left half a line behind; ours begins on a line of its own."""
-        if self._stream.seek(0, 2):
-            self._stream.seek(-1, 2)
+        if self._stream.seek(0, SEEK_END):
+            self._stream.seek(-1, SEEK_END)
             if self._stream.read(1) != b"\n":
                 self._stream.write(b"\n")
 

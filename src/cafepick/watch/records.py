@@ -108,8 +108,6 @@ class Bean:
     """Where it was seen last, pixels of the frame."""
     sightings: int
     """Frames that showed it."""
-    first: float
-    """When it was first seen, as ``Frame.seconds``."""
     seconds: float
     """When the frame was taken that completed its views."""
     captured: float

@@ -24,8 +24,6 @@ LEAST_SEEN: Final = 0.5
 class Track:
     """What has been seen of one bean."""
 
-    first: float
-    """When it was first seen."""
     last: float
     """When it was last seen."""
     place: NDArray[np.float64]
@@ -57,7 +55,7 @@ class Track:
     def begin(cls, sighting: Sighting, seconds: float, travel: NDArray[np.float64]) -> Track:
         """Begin with the first sighting, when the belt had run (2,) ``travel``."""
         origin = sighting.centre - travel
-        return cls(seconds, seconds, sighting.centre, sighting.half, sighting.area, sighting.looks, origin)
+        return cls(seconds, sighting.centre, sighting.half, sighting.area, sighting.looks, origin)
 
     def see(self, sighting: Sighting, seconds: float, travel: NDArray[np.float64], belt: Belt, *, keep: int) -> None:
         """Take in a sighting; of the views, so many of the best are kept."""
@@ -74,11 +72,6 @@ class Track:
             self.motion = Motion.fit(self.path, belt)
             if not self.decided:
                 self.views = keep_best([*self.views, sighting.view], keep)
-
-    def refit(self, belt: Belt) -> None:
-        """Fit the path anew where the belt is known better."""
-        if self.path.count:
-            self.motion = Motion.fit(self.path, belt)
 
     def rebase(self, belt: Belt, late: float) -> None:
         """Forget the path so far: the belt has changed its speed, and the clock, corrected by ``late``, was right."""

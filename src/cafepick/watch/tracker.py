@@ -296,7 +296,6 @@ class Tracker:
             unit=float(np.sqrt(np.median(self._known_areas(spotted.sightings)))),
             box=Box(float(left), float(top), *(float(side) for side in 2 * track.half)),
             sightings=track.sightings,
-            first=track.first,
             seconds=spotted.seconds,
             captured=spotted.captured,
             velocity=(float(velocity[0]), float(velocity[1])),

@@ -85,7 +85,8 @@ def test_a_model_is_evaluated_calibrated_and_shown_without_torch(
     model.write_bytes(exported_model.read_bytes())
     ended = run_without(TRAINING, "evaluate", labelled, "--model", model, "--out", tmp_path / "quality")
     assert ended.returncode == 0, ended.stderr
-    assert json.loads((tmp_path / "quality" / "metrics.json").read_text())["method"] == "fast"
+    metrics = json.loads((tmp_path / "quality" / "metrics.json").read_text())
+    assert (metrics["method"], metrics["precision"]) == ("fast", "float32")
     ended = run_without(TRAINING, "calibrate", labelled / "good", "--model", model)
     assert ended.returncode == 0, ended.stderr
     assert "threshold set by 40 good subjects" in ended.stdout

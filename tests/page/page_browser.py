@@ -31,6 +31,9 @@ PHONE: Final[dict[str, Any]] = {
 }
 LAPTOP: Final[dict[str, Any]] = {"viewport": {"width": 1280, "height": 860}}
 
+SERVER_GONE: Final = r"^(failed|console): .*(ERR_(CONNECTION|SOCKET|EMPTY|INCOMPLETE)|reset|Failed to fetch)"
+"""What a page may run into while its server is dead."""
+
 AXE: Final = "axe-core@4.14.1"
 """MPL-2.0; too large to be kept here, so npm fetches it once."""
 AXE_FOLDER: Final = Path(__file__).parent / ".axe"

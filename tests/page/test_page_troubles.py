@@ -8,12 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from page_browser import PHONE, Visitor
+from page_browser import PHONE, SERVER_GONE, Visitor
 from playwright.sync_api import expect
 from serve_process import Served
 
 TOKEN = "a long enough token"
-UNREACHABLE = r"^(failed|console): .*(ERR_CONNECTION|ERR_EMPTY|ERR_INCOMPLETE|reset|Failed to fetch)"
 
 
 def test_a_damaged_photo_and_a_file_that_is_none(
@@ -62,7 +61,7 @@ def test_one_bad_photo_of_two_is_named_beside_the_result(
 def test_the_server_goes_and_comes_back(serve: Callable[..., Served], visit: Callable[..., Visitor]) -> None:
     server = serve()
     visitor = visit(server)
-    visitor.expect_wrong(UNREACHABLE)
+    visitor.expect_wrong(SERVER_GONE)
     page = visitor.page
     server.end()
     page.get_by_role("link", name="History").click()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_browser import PHONE, Visitor
+from page_browser import PHONE, SERVER_GONE, Visitor
 from playwright.sync_api import expect
 from serve_process import TINY, Served
 
@@ -87,7 +87,7 @@ def teach(visitor: Visitor, server: Served, trays: list[Path], serve: Callable[.
     page.wait_for_selector(".samples img:visible", timeout=60_000)
     assert visitor.is_loaded(".samples img")
     visitor.shoot("training-laptop")
-    visitor.expect_wrong(r"^(failed|console): .*(ERR_CONNECTION|ERR_EMPTY|ERR_INCOMPLETE|reset)")
+    visitor.expect_wrong(SERVER_GONE)
     server.kill()
     page.get_by_text("The server does not answer").wait_for()
     serve(data=server.data, port=server.port)

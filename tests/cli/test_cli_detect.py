@@ -52,6 +52,7 @@ def test_scores_pictures_and_summary(run: Run, taught: Path, test_photos: Path, 
         assert len(panels) == sum(row["image"] == f"{name}.jpg" for row in judged)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["photos"] == 2
+    assert summary["precision"] in ("float32", "bfloat16")
     assert sum(summary["verdicts"].values()) == len(rows)
     assert summary["false_reject"] == 0.05
     assert summary["false_reject_upper_bound"] > 0.05

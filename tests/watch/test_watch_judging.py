@@ -84,7 +84,7 @@ def test_blurred_views_are_passed_over(belt: DrawnBelt) -> None:
     photos = list(belt.film())
     middle = belt.frames // 2
     sharp = spot(Frame(0, 0.0, 0.0, photos[middle])).sightings
-    soft = spot(Frame(1, 0.0, 0.0, np.asarray(cv2.GaussianBlur(photos[middle], (0, 0), 1.5)))).sightings
+    soft = spot(Frame(1, 0.0, 0.0, np.asarray(cv2.GaussianBlur(photos[middle], (0, 0), 1.5), np.uint8))).sightings
     pairs = [
         (one.view, other.view)
         for one in sharp

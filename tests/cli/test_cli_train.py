@@ -14,7 +14,11 @@ import pytest
 from cli_commands import CAFEPICK, ONE_THREAD, TINY, Run
 
 from cafepick.artefact import load_artefact
+from cafepick.cli.train import summary
+from cafepick.config import CropConfig, named_recipe
 from cafepick.data.demo import DemoData, write_demo_data
+from cafepick.data.sources import Source
+from cafepick.jobs.teach import Lesson, Taught
 
 
 def train_command(photos: DemoData, model: Path, *more: object) -> list[str]:
@@ -261,3 +265,20 @@ def test_digits_are_learnt_from_mnist(run: Run, data_dir: Path, tmp_path: Path) 
     ran = run("detect", *mnist, "--model", model, "--out", tmp_path / "out", "--limit", "5", "--false-reject", "0.2")
     assert ran.status == 0, ran.err
     assert len((tmp_path / "out" / "scores.csv").read_text().splitlines()) == 6
+
+
+@pytest.mark.parametrize(("photos", "warned"), [(3, True), (9, True), (10, False), (300, False)])
+def test_few_photos_are_called_few(photos: int, warned: bool, tmp_path: Path) -> None:
+    recipe = named_recipe("quick", size=64, channels=3)
+    lesson = Lesson(
+        source=Source("photos", tmp_path, ()),
+        model=tmp_path / "beans.cafepick",
+        run=tmp_path / "beans.run",
+        crop=CropConfig(),
+        recipe=recipe,
+        recipe_name="quick",
+    )
+    taught = Taught(
+        True, 1, 1, subjects=400, held_back=200, photos=photos, cut=0, empty=(), failures=(), crop=lesson.crop
+    )
+    assert ("photos are few" in summary(taught, lesson)) == warned

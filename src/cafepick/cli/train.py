@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -164,6 +164,10 @@ def train(
     raise typer.Exit(status)
 
 
+FEW_PHOTOS: Final = 10
+"""Fewer leave a threshold to one or two photos, whose light decides it."""
+
+
 def summary(taught: Taught, lesson: Lesson) -> str:
     """Say in a few lines what was learnt, from what, and what may look wrong."""
     from cafepick.detector import FALSE_REJECT
@@ -179,6 +183,11 @@ def summary(taught: Taught, lesson: Lesson) -> str:
         lines.append(taught.note)
     if cut.sheet != "none":
         lines.append("sizes are in millimetres: photos to check must show a whole sheet of the same kind too")
+    if taught.photos < FEW_PHOTOS:
+        lines.append(
+            f"{taught.photos} photos are few to tell how light varies from photo to photo, so defects may pass: take "
+            f"{FEW_PHOTOS} or more, and run  cafepick evaluate  on some bad ones"
+        )
     if taught.held_back < least:
         lines.append(
             f"a false-reject rate of {FALSE_REJECT:.0%} needs {least} of these, so detect will reject more good ones: "

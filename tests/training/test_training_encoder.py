@@ -167,10 +167,7 @@ def test_a_comparison_that_is_right_costs_least() -> None:
 def test_an_image_that_is_hardly_spoiled_teaches_no_verdict() -> None:
     where = torch.zeros(2, 1, 8, 8)
     where[0, 0, 0, :2] = 1.0  # two pixels: too few to be seen
-    losses = [
-        comparison_loss(Compared(where, torch.tensor([logit, -10.0])), where)[1]
-        for logit in (-5.0, 5.0)
-    ]
+    losses = [comparison_loss(Compared(where, torch.tensor([logit, -10.0])), where)[1] for logit in (-5.0, 5.0)]
     assert float(losses[0]) == pytest.approx(float(losses[1]))
 
 

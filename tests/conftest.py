@@ -106,8 +106,8 @@ def quick_model(drawn_trays: list[DrawnTray], tmp_path_factory: pytest.TempPathF
     from cafepick.beans.describe import describe_all
     from cafepick.config import ComparisonConfig, FusionConfig
     from cafepick.detector import Detector
-    from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, calibrate, digest_of, keep_aside
-    from cafepick.jobs.teach import fuse
+    from cafepick.jobs.calibrate import Sample, calibrate_by_kept, digest_of, keep_aside
+    from cafepick.jobs.join import join
     from cafepick.models.build import build_comparison, build_discriminator, build_encoder, build_generator
     from cafepick.scoring.exact import Networks
 
@@ -122,19 +122,20 @@ def quick_model(drawn_trays: list[DrawnTray], tmp_path_factory: pytest.TempPathF
     scenes = [find_beans(tray.photo) for tray in drawn_trays]
     crop = fit_zoom([[o.contour for o in scene.outlines if not o.cut] for scene in scenes], CropConfig(size=32))
     crops = [c for t, s in zip(drawn_trays, scenes, strict=True) for c in crop_beans(t.photo, s, crop) if c]
-    good = Sample(np.stack([c.image for c in crops]), describe_all(crops))
+    images, descriptors = np.stack([c.image for c in crops]), describe_all(crops)
+    good, kept = (Sample(images[rows], descriptors[rows]) for rows in (slice(60), slice(-100, None)))  # 1 % needs 99
     detector = Detector(
         networks,
         crop=crop,
         search=SearchConfig(steps=4, candidates=4, refine_steps=2),
-        facts={"training": {"seed": 0, "held_back_sha256": digest_of(good.images)}},
+        facts={"training": {"seed": 0, "held_back_sha256": digest_of(kept.images)}},
     )
     weights = FusionConfig(reconstruction=0.2, comparison=1.0, appearance=1.0)
-    detector = fuse(detector, good, weights, seed=0, progress=lambda *_: None)
+    joined = join(detector, good, kept, weights, seed=0, progress=lambda *_: None)
     path = tmp_path_factory.mktemp("quick") / "quick.cafepick"
-    calibrate(detector, good, where=KEPT_ASIDE, conditions=None, progress=lambda *_: None).save(path)
+    calibrate_by_kept(joined.detector, joined.kept, scored=joined.scored, progress=lambda *_: None).save(path)
     path.with_suffix(".run").mkdir()
-    keep_aside(path.with_suffix(".run"), good)
+    keep_aside(path.with_suffix(".run"), joined.kept)
     return path
 
 

@@ -13,7 +13,8 @@ from cafepick.beans.describe import describe_all
 from cafepick.config import FusionConfig, SearchConfig
 from cafepick.data.demo import DrawnTray, draw_tray
 from cafepick.errors import ArtefactError, CalibrationError, ConfigError, PhotoError
-from cafepick.jobs.teach import Sample, fuse
+from cafepick.jobs.calibrate import Sample, calibrate_by_kept
+from cafepick.jobs.join import join
 from cafepick.scoring.calibrate import hold_back
 from cafepick.types import Judgement, Verdict
 
@@ -205,10 +206,9 @@ def fused(tiny_detector: Detector, drawn_trays: list[DrawnTray]) -> Detector:
     """The tiny detector, looking at size, shape and colour too."""
     crops = [crop for tray in drawn_trays for crop in tiny_detector.prepare(tray.photo).crops if crop]
     good = Sample(np.stack([crop.image for crop in crops]), describe_all(crops))
-    detector = fuse(
-        tiny_detector, good, FusionConfig(reconstruction=0.2, appearance=1.0), seed=0, progress=lambda *_: None
-    )
-    return detector.calibrated(detector.score(*good), {"source": "drawn trays", "subjects": len(crops)})
+    weights = FusionConfig(reconstruction=0.2, appearance=1.0)
+    joined = join(tiny_detector, good, good, weights, seed=0, progress=lambda *_: None)
+    return calibrate_by_kept(joined.detector, joined.kept, scored=joined.scored, progress=lambda *_: None)
 
 
 def test_a_fused_score_says_what_its_parts_say(fused: Detector, drawn_trays: list[DrawnTray]) -> None:

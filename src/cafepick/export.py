@@ -61,9 +61,15 @@ def export(
     graphed = graph_of(networks, graph, trained=trained.checksum)
     progress("drawing up the graph", 1, 1)
     seen = with_spoiled(sample)
-    ours = quick.score(*seen, progress=lambda done, total: progress("scoring by the trained model", done, total))
+    ours = quick.score(
+        seen.images,
+        seen.descriptors,
+        progress=lambda done, total: progress("scoring by the trained model", done, total),
+    )
     exported = _judging_alike(quick, graphed, None, None)
-    theirs = exported.score(*seen, progress=lambda done, total: progress("scoring by the exported one", done, total))
+    theirs = exported.score(
+        seen.images, seen.descriptors, progress=lambda done, total: progress("scoring by the exported one", done, total)
+    )
     exported = _judging_alike(quick, graphed, ours, theirs)
     agreement = _agreement(quick, exported, ours, theirs)
     exported.facts["export"] = {
@@ -159,6 +165,6 @@ def _agreement(quick: Detector, exported: Detector, ours: Scored, theirs: Scored
 
 def _check_file(path: Path, seen: Sample, theirs: Scored) -> None:
     """Make sure that the file, opened anew, says to the bit what was compared."""
-    again = Detector.load(path).score(*seen)
+    again = Detector.load(path).score(seen.images, seen.descriptors)
     if not np.array_equal(again.score, theirs.score[: len(seen.images)]):
         raise ExportError("the exported model scores otherwise once it is written and opened anew: nothing was written")

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 from cafepick.beans.describe import NAMES
 from cafepick.errors import ArtefactError, TrainingError
 from cafepick.scoring.appearance import fit_appearance
+from cafepick.scoring.calibrate import Calibration
 from cafepick.scoring.fusion import Fusion, Surprise
 from cafepick.scoring.reasons import COMPARATIVES, area_of, comparative_of, in_words, reason_of
 from cafepick.types import Reason
@@ -55,6 +56,37 @@ def test_the_order_of_the_parts_changes_no_bit() -> None:
     weights = {"reconstruction": 0.2, "comparison": 0.7, "appearance": 1.0}
     one, other = (Fusion.fit(good, dict(sorted(weights.items(), reverse=way))) for way in (False, True))
     np.testing.assert_array_equal(one.score(new), other.score(new))
+
+
+def test_scales_from_the_subjects_that_set_the_threshold_keep_the_promise() -> None:
+    random = np.random.default_rng(4)
+    weights = {"comparison": 0.5, "appearance": 1.0}
+    rate, calibrations = 0.01, 400
+
+    def draw(count: int) -> dict[str, np.ndarray]:
+        common = random.normal(size=count)
+        return {part: np.exp(0.35 * common + 0.6 * random.normal(size=count)) for part in weights}
+
+    realised = {"without self": 0.0, "with self": 0.0}
+    for _ in range(calibrations):
+        learnt, kept, new = draw(400), draw(99), draw(1000)
+        fusion, scores = Fusion.fit(learnt, weights).fitted_without_self(kept, keep={"appearance"})
+        for how, given_ in (("without self", scores), ("with self", fusion.score(kept))):
+            threshold = Calibration.fit(given_).threshold(rate)
+            realised[how] += float((fusion.score(new) > threshold).mean()) / calibrations
+    assert realised["without self"] < 1.02 * rate
+    assert realised["with self"] > 1.1 * rate  # why it is done
+
+
+def test_scales_learnt_anew_leave_those_that_stay() -> None:
+    random = np.random.default_rng(5)
+    weights = {"comparison": 0.5, "appearance": 1.0}
+    before, good = ({part: random.gamma(2, size=200) for part in weights} for _ in range(2))
+    fusion, scores = Fusion.fit(before, weights).fitted_without_self(good, keep={"appearance"})
+    expected = {"comparison": np.sort(good["comparison"]), "appearance": np.sort(before["appearance"])}
+    for part, scale in fusion.scales.items():
+        np.testing.assert_array_equal(scale.good, expected[part])
+    assert np.corrcoef(scores, fusion.score(good))[0, 1] > 0.98
 
 
 def test_unusable_scales_are_refused() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cafepick.cli.options import Device, Outlines, Pattern, Set, opened, promise_in_words, told_failures
+
+if TYPE_CHECKING:
+    from cafepick.jobs.gather import Failure
 
 
 def calibrate(
@@ -29,7 +32,7 @@ def calibrate(
     from cafepick.config import Recipe, merge_settings
     from cafepick.detector import FALSE_REJECT, Detector
     from cafepick.errors import ConfigError
-    from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, kept_aside
+    from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, calibrate_by_kept, kept_aside
     from cafepick.jobs.calibrate import calibrate as calibrated
     from cafepick.jobs.gather import gather_as
     from cafepick.jobs.seen import refuse_learnt
@@ -44,17 +47,18 @@ def calibrate(
         )
     search = changed.search
     detector = detector if search == detector.search else detector.with_search(search)
-    failures, conditions = (), None
+    failures: tuple[Failure, ...] = ()
     with stoppable(then=lambda: f"{model} is as it was") as (report, _):
         if source is None:
             good, where = kept_aside(model.with_suffix(".run"), detector), KEPT_ASIDE
+            ready = calibrate_by_kept(detector, good, progress=report)
         else:
             photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
             subjects = gather_as(photos, detector.crop, progress=report)
             refuse_learnt(detector.facts, subjects, str(photos.root))
             good, where = Sample(subjects.crops, subjects.descriptors), str(photos.root)
-            failures, conditions = subjects.failures, subjects.conditions
-        ready = calibrated(detector, good, where=where, conditions=conditions, progress=report)
+            failures = subjects.failures
+            ready = calibrated(detector, good, where=where, conditions=subjects.conditions, progress=report)
         ready.save(model)
     typer.echo(f"{model}: threshold set by {len(good.images)} good subjects ({where})")
     typer.echo(promise_in_words(ready.promise(ready.usual_rate())))

@@ -1,9 +1,16 @@
-"""Set a model's thresholds by good subjects that it was not trained on; needs no torch but what the model needs."""
+"""Set a model's thresholds by good subjects that it was not trained on; needs no torch but what the model needs.
+
+Subjects kept aside in training serve three ends: the networks never see them, but their scores of them bring the parts
+of a score to one scale and set its threshold, and what is learnt at the end about the appearance of good subjects is
+learnt from them too, as photos of good subjects are few and each shows another light. So that the promise holds, each
+of them is judged by what was learnt without it (cross-conformal prediction: Vovk, Annals of Mathematics and Artificial
+Intelligence 74, 2015).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -14,8 +21,10 @@ from safetensors.numpy import load_file, save
 from cafepick.detector import HALF_FAST, half_is_native
 from cafepick.errors import CalibrationError
 from cafepick.files import replacing
+from cafepick.scoring.fusion import APPEARANCE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -23,12 +32,15 @@ if TYPE_CHECKING:
     from cafepick.beans.conditions import Range
     from cafepick.detector import Detector
     from cafepick.jobs.gather import Progress
+    from cafepick.scoring.fusion import Fusion
     from cafepick.types import Scored
 
 KEPT_ASIDE: Final = "kept aside in training"
 HELD_BACK_FILE: Final = "held_back.safetensors"
 MOST_SEARCHED: Final = 200
 """Good subjects by which the slower methods of a model with a quick one are calibrated: enough for a rate of 1 %."""
+ENOUGH_FOR_SCALES: Final = 20
+"""Good subjects kept aside from which the scales of the parts are learnt; of fewer, the tail is guesswork."""
 
 
 class Sample(NamedTuple):
@@ -38,17 +50,12 @@ class Sample(NamedTuple):
     """(n, size, size, c) crops."""
     descriptors: NDArray[np.float64]
     """(n, d)"""
+    unusual: NDArray[np.float64] | None = None
+    """(n,) what an appearance learnt without these subjects says of them; None: the detector's is such a one."""
 
 
-def score_each(
-    detector: Detector,
-    images: NDArray[np.uint8],
-    descriptors: NDArray[np.float64] | None,
-    *,
-    stage: str,
-    progress: Progress,
-) -> dict[str, Scored]:
-    """Return what each way to score that the model knows says of crops (n, size, size, c), by name (``Detector.way``).
+def score_each(detector: Detector, good: Sample, *, stage: str, progress: Progress) -> dict[str, Scored]:
+    """Return what each way to score that the model knows says of subjects, by name (``Detector.way``).
 
     The quick ones see all of them, the others, which search, ``MOST_SEARCHED`` at most, drawn once and for all. The
     method fast is also run in bfloat16 where that is native.
@@ -57,16 +64,20 @@ def score_each(
     half = quickest == "fast" and (half_is_native(detector.networks) or detector.way == HALF_FAST)
     plan = [detector.using(method, precision="float32") for method in (quickest, *searching)]
     plan += [detector.using("fast", precision="bfloat16")] if half else []
-    some = np.sort(np.random.default_rng(0).permutation(len(images))[:MOST_SEARCHED])
-    chosen = [some if one.method in searching else np.arange(len(images)) for one in plan]
+    some = np.sort(np.random.default_rng(0).permutation(len(good.images))[:MOST_SEARCHED])
+    chosen = [some if one.method in searching else np.arange(len(good.images)) for one in plan]
     total, done = sum(map(len, chosen)), 0
     scored: dict[str, Scored] = {}
     for one, rows in zip(plan, chosen, strict=True):
-        scored[one.way] = one.score(
-            images[rows],
-            None if descriptors is None else descriptors[rows],
+        found = one.score(
+            good.images[rows],
+            good.descriptors[rows],
             progress=lambda now_done, _, before=done: progress(stage, before + now_done, total),
         )
+        if APPEARANCE in found.parts and good.unusual is not None:
+            parts = {**found.parts, APPEARANCE: good.unusual[rows]}
+            found = replace(found, parts=parts, score=found.score if one.fusion is None else one.fusion.score(parts))
+        scored[one.way] = found
         done += len(rows)
     return scored
 
@@ -86,19 +97,62 @@ def calibrate(
     Raises:
         CalibrationError: no subject was given, or a score is not finite.
     """
-    scored = score_each(detector, *good, stage="calibrating", progress=progress)
+    scored = score_each(detector, good, stage="calibrating", progress=progress)
+    return _set(detector, scored, where, len(good.images), conditions)
+
+
+def calibrate_by_kept(
+    detector: Detector,
+    kept: Sample,
+    *,
+    conditions: Range | None = None,
+    scored: Mapping[str, Scored] | None = None,
+    progress: Progress,
+) -> Detector:
+    """Return ``detector`` with scales and thresholds set by the good subjects that its training kept aside.
+
+    Args:
+        detector: with the parts of its score, calibrated before or not.
+        kept: enough of them (``ENOUGH_FOR_SCALES``) set the scales of all parts but the appearance anew.
+        conditions: what the photos show besides; None keeps what was known before.
+        scored: what ``score_each`` gave for them, where that is known.
+        progress: called while they are scored.
+
+    Raises:
+        CalibrationError: no subject was given, or a score is not finite.
+    """
+    scored = dict(scored or score_each(detector, kept, stage="calibrating", progress=progress))
+    known = detector.yardsticks()
+    fusions: dict[str, Fusion] = {}
+    for way, found in scored.items():
+        fusion = (known[way] if way in known else known["fast"]).fusion
+        if fusion is None:
+            continue
+        if len(found.score) < ENOUGH_FOR_SCALES:
+            fusions[way], score = fusion, fusion.score(found.parts)
+        else:
+            fusions[way], score = fusion.fitted_without_self(found.parts, keep={APPEARANCE})
+        scored[way] = replace(found, score=score)
+    if fusions:
+        detector = detector.with_parts(detector.appearance, fusions)
+    return _set(detector, scored, KEPT_ASIDE, len(kept.images), conditions)
+
+
+def _set(
+    detector: Detector, scored: dict[str, Scored], where: str, subjects: int, conditions: Range | None
+) -> Detector:
     before = detector.facts.get("calibration", {}).get("conditions")
     shown = asdict(conditions) if conditions is not None else before
-    record = {"source": where, "subjects": len(good.images), "conditions": shown, "date": now()}
+    record = {"source": where, "subjects": subjects, "conditions": shown, "date": now()}
     return detector.calibrated(scored.pop(detector.way), record, others=scored)
 
 
 def keep_aside(run: Path, kept: Sample) -> None:
     """Keep good subjects for ``kept_aside``, whole or not at all."""
+    arrays = {"crops": kept.images, "descriptors": kept.descriptors}
+    arrays |= {} if kept.unusual is None else {"unusual": kept.unusual}
     with replacing(run / HELD_BACK_FILE) as temporary:
-        temporary.write_bytes(
-            save({"crops": np.ascontiguousarray(kept.images), "descriptors": np.ascontiguousarray(kept.descriptors)})
-        )
+        temporary.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
 def kept_aside(run: Path, detector: Detector) -> Sample:
@@ -110,7 +164,7 @@ def kept_aside(run: Path, detector: Detector) -> Sample:
     path = run / HELD_BACK_FILE
     try:
         tensors = load_file(path)
-        kept = Sample(tensors["crops"], tensors["descriptors"])
+        kept = Sample(tensors["crops"], tensors["descriptors"], tensors.get("unusual"))
     except (OSError, SafetensorError, KeyError) as error:
         raise CalibrationError(
             f"there are no good subjects kept aside in {path}: name a folder of good photos that were not trained on"

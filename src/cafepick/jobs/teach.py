@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cafepick.beans.descriptors import places_of
-from cafepick.config import CropConfig, FusionConfig, Recipe, ScaleKind, SheetKind, SubjectKind
+from cafepick.config import CropConfig, Recipe, ScaleKind, SheetKind, SubjectKind
 from cafepick.detector import Detector
 from cafepick.errors import ConfigError
 from cafepick.files import make_folder
-from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, calibrate, digest_of, keep_aside, now, score_each
+from cafepick.jobs.calibrate import Sample, calibrate_by_kept, digest_of, keep_aside, now
 from cafepick.jobs.gather import Failure, Progress, gather
+from cafepick.jobs.join import join
 from cafepick.jobs.restore import forget_restorer, train_restorer
 from cafepick.jobs.runlog import RunLog
 from cafepick.jobs.seen import FIELD as LEARNT_FROM
 from cafepick.jobs.seen import record_of
-from cafepick.scoring.appearance import check_enough, fit_appearance, scores_without_self
+from cafepick.scoring.appearance import check_enough
 from cafepick.scoring.calibrate import hold_back
 from cafepick.scoring.exact import Networks
-from cafepick.scoring.fusion import APPEARANCE, Fusion
 from cafepick.training.batches import Batches, random_of_step
 from cafepick.training.checkpoint import RunFacts, load_checkpoint, save_checkpoint
 from cafepick.training.device import open_fabric
@@ -37,16 +36,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cafepick.data.sources import Source
-    from cafepick.scoring.appearance import Appearance
 
 MOST_HELD_BACK: Final = 1000
 """More good subjects hardly make a threshold sharper: at 1 %, the bound of the realised rate is 1.6 % with 1,000."""
 
 SAMPLES: Final = 64
 """Images in a sample grid."""
-
-MOST_FOR_SCALES: Final = 200
-"""Good subjects on whose scores the parts are brought to one scale; each costs as much as judging one."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,7 +63,7 @@ class Lesson:
     epochs: int | None = None
     """Length of training in passes over the data, in place of the recipe's steps."""
     hold_back: float = 0.15
-    """Share of the photos that only set the threshold."""
+    """Share of the photos that the networks do not learn from: they set scales and threshold."""
     seed: int = 0
     device: str = "auto"
     resume: bool = False
@@ -170,7 +165,8 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     )
     if networks is not None:
         kept = Sample(subjects.crops[held], subjects.descriptors[held])
-        learnt = record_of(subjects.prints[group] for group in subjects.groups[~held])
+        known = subjects.groups if recipe.fusion.appearance > 0 else subjects.groups[~held]
+        learnt = record_of(subjects.prints[group] for group in known)
         detector = Detector(
             networks,
             crop=subjects.config,
@@ -183,42 +179,13 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
             },
         )
         learnt_from = Sample(subjects.crops[~held], subjects.descriptors[~held])
-        detector = fuse(detector, learnt_from, recipe.fusion, seed=lesson.seed, progress=progress)
-        keep_aside(lesson.run, kept)
-        ready = calibrate(detector, kept, where=KEPT_ASIDE, conditions=subjects.conditions, progress=progress)
+        joined = join(detector, learnt_from, kept, recipe.fusion, seed=lesson.seed, progress=progress)
+        keep_aside(lesson.run, joined.kept)
+        ready = calibrate_by_kept(
+            joined.detector, joined.kept, conditions=subjects.conditions, scored=joined.scored, progress=progress
+        )
         ready.save(lesson.model)
     return taught
-
-
-def fuse(detector: Detector, good: Sample, weights: FusionConfig, *, seed: int, progress: Progress) -> Detector:
-    """Return ``detector`` with the parts of its score that ``weights`` ask for, learnt from good subjects trained on.
-
-    The appearance of a good subject is scored by what was learnt from others, as a new subject's will be; the networks,
-    which generalise over far more images than they could remember, score ``MOST_FOR_SCALES`` of those they saw.
-    """
-    if weights.appearance == weights.comparison == 0:
-        return detector
-    appearance: Appearance | None = None
-    parts: dict[str, NDArray[np.float64]] = {}
-    if weights.appearance > 0:
-        appearance, parts[APPEARANCE] = _learn_appearance(good.descriptors, detector.crop, seed=seed, progress=progress)
-    some = np.random.default_rng(seed).permutation(len(good.images))[:MOST_FOR_SCALES]
-    scored = score_each(detector, good.images[some], None, stage="joining the parts", progress=progress)
-    fusions = {way: Fusion.fit({**seen.parts, **parts}, asdict(weights)) for way, seen in scored.items()}
-    return detector.with_parts(appearance, fusions)
-
-
-def _learn_appearance(
-    descriptors: NDArray[np.float64], crop: CropConfig, *, seed: int, progress: Progress
-) -> tuple[Appearance, NDArray[np.float64]]:
-    """Return what descriptors (n, d) of good subjects look like, and (n,) scores of each by what the others taught."""
-    stage, places = "learning the appearance", places_of(crop)
-    progress(stage, 0, 2)
-    appearance = fit_appearance(descriptors, seed=seed, places=places)
-    progress(stage, 1, 2)
-    unusual = scores_without_self(descriptors, seed=seed, places=places)
-    progress(stage, 2, 2)
-    return appearance, unusual
 
 
 def _train_all(

@@ -1,14 +1,15 @@
 r"""One score from several parts, each of which sees what the others miss.
 
 The parts have different units, so each is first turned into its surprise: how unlikely a good subject is to score so
-high, $-\log p$, with p from the scores of good subjects that the model learnt from. Beyond the highest of them the tail
+high, $-\log p$, with p from the scores of good subjects. Beyond the highest of them the tail
 is taken for exponential (peaks over threshold; Coles, An Introduction to Statistical Modeling of Extreme Values, 2001,
 chapter 4, with shape 0), so that a bean that is much worse still scores more. The fused score is the weighted sum
 
 $$s = \sum_i w_i \cdot (-\log p_i),$$
 
 Fisher's way to join tests. The parts are not independent, so s is no p-value; the calibration that follows, on good
-subjects that neither the networks nor these scales have seen, makes it one, and the promise holds as for any score.
+subjects that the networks have not seen, makes it one. Those also give the scales, because a part that takes another
+light for a defect shows it only on photos that it did not learn from; each is then scored by scales from the others.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from cafepick.errors import ArtefactError, TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -33,6 +34,9 @@ KNOTS: Final = 21
 would make a step, and another runtime's last digit would fall on its other side."""
 FINEST: Final = 1e-3
 """Excess of the tail at least, as a share of where it starts: scores that agree to so much are alike."""
+
+FOLDS: Final = 5
+"""Good subjects that give the scales are scored in so many parts, each by scales that the others gave."""
 
 RECONSTRUCTION: Final = "reconstruction"
 """The anomaly score of AnoGAN: how far the subject is from the closest good one."""
@@ -90,6 +94,34 @@ class Fusion:
         """Return (n,) fused scores of the parts' scores, each (n,)."""
         used = sorted(self.weights.items())  # as a file has them: sums are the same to the bit
         return np.sum([weight * self.scales[name].of(parts[name]) for name, weight in used], axis=0)
+
+    def fitted_without_self(
+        self, good: Mapping[str, NDArray[np.float64]], *, keep: Collection[str] = ()
+    ) -> tuple[Fusion, NDArray[np.float64]]:
+        """Learn the scales anew; score each good subject by scales that others gave, as a new subject's will be.
+
+        Without that, a subject that scores high would stretch the scale that it is measured by: with 99 subjects, a
+        promise of 1 % would come out as 1.2 %.
+
+        Args:
+            good: each part's scores of n good subjects, n at least ``FOLDS`` + 2.
+            keep: parts whose scales stay.
+
+        Returns:
+            The fusion with scales by all of them, and (n,) fused scores.
+
+        Raises:
+            TrainingError: there are too few subjects, or a score is not finite.
+        """
+        anew = [name for name in self.weights if name not in keep]
+        fused = np.empty(len(good[anew[0]]))
+        fold = np.arange(len(fused)) % FOLDS
+        for part in range(FOLDS):
+            others = {name: Surprise.fit(good[name][fold != part]) for name in anew}
+            rows = {name: good[name][fold == part] for name in self.weights}
+            fused[fold == part] = Fusion(self.weights, {**self.scales, **others}).score(rows)
+        scales = {name: Surprise.fit(good[name]) for name in anew}
+        return Fusion(self.weights, {**self.scales, **scales}), fused
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return the scales as named arrays, for the artefact; the weights belong in its header."""

@@ -1,0 +1,104 @@
+"""The parts of a score: the appearance learnt from all good subjects, scales and thresholds from those kept aside."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cafepick.config import FusionConfig
+from cafepick.detector import Detector
+from cafepick.jobs.calibrate import ENOUGH_FOR_SCALES, Sample, calibrate_by_kept, digest_of, keep_aside, kept_aside
+from cafepick.jobs.join import Joined, join
+from cafepick.scoring.appearance import fit_appearance
+from cafepick.scoring.fusion import APPEARANCE, COMPARISON
+
+WEIGHTS = FusionConfig(reconstruction=0.2, comparison=0.5, appearance=1.0)
+
+
+@pytest.fixture(scope="module")
+def lots(quick_model: Path) -> tuple[Sample, Sample]:
+    """Good subjects to learn from, and others kept aside: paler, as under another lamp."""
+    good = kept_aside(quick_model.with_suffix(".run"), Detector.load(quick_model))
+    half = len(good.images) // 2
+    shift = np.zeros(good.descriptors.shape[1])
+    shift[15:30] = 4.0  # colours
+    return (
+        Sample(good.images[:half], good.descriptors[:half]),
+        Sample(good.images[half:], good.descriptors[half:] + shift),
+    )
+
+
+@pytest.fixture(scope="module")
+def joined(quick_model: Path, lots: tuple[Sample, Sample]) -> Joined:
+    return joined_of(quick_model, *lots)
+
+
+def joined_of(model: Path, learnt_from: Sample, kept: Sample, **changes: Any) -> Joined:
+    bare = Detector.load(model).with_parts(None, {})
+    return join(bare, learnt_from, kept, replace(WEIGHTS, **changes), seed=0, progress=lambda *_: None)
+
+
+def test_the_appearance_knows_the_light_of_those_kept_aside(joined: Joined, lots: tuple[Sample, Sample]) -> None:
+    learnt_from, kept = lots
+    blind = fit_appearance(learnt_from.descriptors, seed=0)
+    assert joined.detector.appearance is not None
+    known = joined.detector.appearance.score(kept.descriptors)
+    assert np.median(known) < np.median(blind.score(kept.descriptors)) - 10
+
+
+def test_those_kept_aside_are_judged_by_an_appearance_without_them(joined: Joined, lots: tuple[Sample, Sample]) -> None:
+    learnt_from, kept = lots
+    expected = fit_appearance(learnt_from.descriptors, seed=0).score(kept.descriptors)
+    assert joined.kept.unusual is not None
+    np.testing.assert_allclose(joined.kept.unusual, expected)
+    ready = calibrate_by_kept(joined.detector, joined.kept, scored=joined.scored, progress=lambda *_: None)
+    np.testing.assert_allclose(ready.part_calibrations[APPEARANCE].scores, np.sort(expected))
+
+
+def test_the_networks_scales_are_of_those_kept_aside(joined: Joined) -> None:
+    ready = calibrate_by_kept(joined.detector, joined.kept, scored=joined.scored, progress=lambda *_: None)
+    assert ready.fusion is not None
+    found = ready.score(joined.kept.images, joined.kept.descriptors)
+    np.testing.assert_allclose(ready.fusion.scales[COMPARISON].good, np.sort(found.parts[COMPARISON]))
+
+
+def test_too_few_kept_aside_leave_the_scales_to_those_learnt_from(
+    quick_model: Path, lots: tuple[Sample, Sample]
+) -> None:
+    learnt_from, kept = lots
+    few = Sample(kept.images[: ENOUGH_FOR_SCALES - 1], kept.descriptors[: ENOUGH_FOR_SCALES - 1])
+    joined = joined_of(quick_model, learnt_from, few)
+    assert joined.scored is None
+    ready = calibrate_by_kept(joined.detector, joined.kept, progress=lambda *_: None)
+    assert ready.fusion is not None
+    assert ready.calibration is not None
+    assert len(ready.fusion.scales[COMPARISON].good) == min(len(learnt_from.images), 200)
+    assert len(ready.calibration) == len(few.images)
+
+
+def test_a_promise_by_those_kept_aside_does_not_take_them_for_known(joined: Joined) -> None:
+    ready = calibrate_by_kept(joined.detector, joined.kept, scored=joined.scored, progress=lambda *_: None)
+    assert ready.calibration is not None
+    as_known = ready.score(joined.kept.images, joined.kept.descriptors).score
+    assert ready.calibration.threshold(0.1) > np.quantile(as_known, 0.9)
+
+
+def test_with_the_reconstruction_alone_nothing_is_joined(quick_model: Path, lots: tuple[Sample, Sample]) -> None:
+    joined = joined_of(quick_model, *lots, comparison=0.0, appearance=0.0)
+    assert joined.detector.fusion is None
+    assert joined.kept is lots[1]
+
+
+def test_what_is_kept_survives_the_file(joined: Joined, tmp_path: Path) -> None:
+    keep_aside(tmp_path, joined.kept)
+    facts = {"training": {"held_back_sha256": digest_of(joined.kept.images)}}
+    model = Detector(joined.detector.networks, crop=joined.detector.crop, search=joined.detector.search, facts=facts)
+    again = kept_aside(tmp_path, model)
+    for ours, theirs in zip(joined.kept, again, strict=True):
+        assert ours is not None
+        assert theirs is not None
+        np.testing.assert_array_equal(ours, theirs)

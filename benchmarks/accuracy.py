@@ -118,7 +118,8 @@ def measure(case: Case, recipe: str, seed: int, extra: list[str], keep: Path | N
         model, out = Path(name) / "model.cafepick", Path(name) / "out"
         train = ["train", *case.train, "--model", str(model), "--recipe", recipe, "--seed", str(seed), *extra]
         kept = None if keep is None else keep / f"{case.name.replace('/', '-')}-{recipe}-{seed}"
-        if kept is not None and (kept / "model.run").is_dir():  # trained before: only what follows is done anew
+        resumed = kept is not None and (kept / "model.run").is_dir()
+        if kept is not None and resumed:  # trained before: only what follows is done anew
             shutil.copytree(kept / "model.run", model.with_suffix(".run"))
             train += ["--resume", str(model.with_suffix(".run"))]
         train_seconds = cafepick(*train)
@@ -133,6 +134,7 @@ def measure(case: Case, recipe: str, seed: int, extra: list[str], keep: Path | N
         "recipe": recipe,
         "seed": seed,
         "extra": extra,
+        "networks_trained_before": resumed,
         "steps": header["training"]["gan"]["steps"],
         "search": header["search"],
         "seconds": {"train": train_seconds, "evaluate": evaluate_seconds},

@@ -79,6 +79,7 @@ def teach(visitor: Visitor, server: Served, trays: list[Path], serve: Callable[.
     page.reload()  # what was chosen is still there
     wait_for_beans(visitor, len(trays))
     assert good_in(visitor, 0) == before - 2
+    expect(page.get_by_text("Ten or more show how light varies")).to_be_visible()
     visitor.button("Start teaching").click()
     assert page.get_by_role("alert").inner_text() == "Give it a name."
     fill_in(visitor, "Yirgacheffe", steps=40)

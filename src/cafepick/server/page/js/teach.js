@@ -11,6 +11,7 @@ import { trainingRow } from "./training.js";
 import { number, t } from "./words.js";
 
 const FEW = 300;
+const FEW_PHOTOS = 10;
 const AT_ONCE = 2;
 
 export async function teachView(place) {
@@ -171,7 +172,10 @@ function lessonForm(recipes, start) {
 
   function tell(now) {
     state = now;
-    few.textContent = now.beans && now.beans < FEW ? t("teach.few", { n: number(now.beans) }) : "";
+    few.textContent = [
+      now.beans && now.beans < FEW ? t("teach.few", { n: number(now.beans) }) : "",
+      now.beans && now.count < FEW_PHOTOS ? t("teach.few.photos", { n: number(now.count) }) : "",
+    ].filter(Boolean).join(" ");
     fill(problem);
   }
 

@@ -220,6 +220,7 @@ export const ENGLISH = {
   "teach.all.in": "Take all in",
   "teach.total": "{beans} in {photos}",
   "teach.few": "{n} beans are few. From 300 on, verdicts become dependable: 15 % of them are kept aside to set the threshold.",
+  "teach.few.photos": "Photos with good beans: {n}. Ten or more show how light varies from photo to photo; with fewer, defects may pass.",
   "teach.name": "Name",
   "teach.name.hint": "What you will look for later, such as lot and process.",
   "teach.name.example": "Yirgacheffe washed",

@@ -213,6 +213,7 @@ export const JAPANESE = {
   "teach.all.in": "すべて使う",
   "teach.total": "{photos}に{beans}",
   "teach.few": "{n}粒では少なめです。その15%を境目を決めるために取り分けるので、300粒以上で判定が安定します。",
+  "teach.few.photos": "良い豆の写真：{n}枚。写真ごとの光の違いを知るには10枚以上が必要です。少ないと欠点を見逃すことがあります。",
   "teach.name": "名前",
   "teach.name.hint": "ロットや精製方法など、後で探すときの名前です。",
   "teach.name.example": "イルガチェフェ ウォッシュト",

@@ -20,11 +20,12 @@ from cafepick.data.labels import read_labels
 from cafepick.data.sources import open_source
 from cafepick.detector import Detector
 from cafepick.errors import CalibrationError, ConfigError, SourceError
-from cafepick.images import write_image
+from cafepick.images import read_photo, write_image
 from cafepick.jobs import inspect
 from cafepick.jobs.evaluate import Evaluated, Evaluation, _identity, evaluate_source
 from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, Inspection, inspect_source
 from cafepick.jobs.notebook import Notebook
+from cafepick.jobs.seen import FIELD, print_of, record_of
 from cafepick.jobs.truth import Labelling
 from cafepick.models.build import build_generator
 from cafepick.scoring.calibrate import Calibration
@@ -185,12 +186,13 @@ def test_a_table_of_labels_goes_before_all_else(data, evaluate, tmp_path):
 
 
 def test_one_class_only_still_gives_its_rates(data, tiny_detector, evaluate):
-    model = changed(tiny_detector, facts={"training": {"source": str(data.folder / "train")}})
+    prints = record_of(print_of(read_photo(path)) for path in list((data.folder / "train").rglob("*.jpg"))[:1])
+    model = changed(tiny_detector, facts={"training": {FIELD: prints}})
     good = evaluate(open_source(data.folder / "train"), model=model).metrics
     assert good["auroc"] is None
     assert 0 <= good["false_reject"]["realised"]["value"] <= 1
     assert "auroc: there is no defective subject" in good["omitted"]
-    assert any(reason.startswith("seen before: 2 good photos") for reason in good["omitted"])
+    assert any(reason.startswith("seen before: 1 of 2 photos are among") for reason in good["omitted"])
     bad = evaluate(open_source(data.folder / "test")).metrics
     assert bad["false_reject"]["realised"] is None
     assert bad["miss_rate"]["value"] > 0

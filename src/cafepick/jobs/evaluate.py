@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from cafepick.jobs.notebook import Notebook
 from cafepick.jobs.notes import Notes
 from cafepick.jobs.pixels import side_for
 from cafepick.jobs.seen import FIELD as LEARNT_FROM
+from cafepick.jobs.seen import learnt_prints
 from cafepick.jobs.truth import Labelling
 from cafepick.report import write_report
 from cafepick.scoring.calibrate import needed
@@ -35,6 +35,7 @@ from cafepick.types import Judgement, Mistake, SubjectRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from cafepick.data.sources import Source
 
@@ -152,7 +153,7 @@ def _judge(
     """Judge the photos that ``book`` does not know yet; return what is known of all."""
     items, failures = job.source.items, list[Failure]()
     masks = any(item.mask_path is not None for item in items)
-    notes = Notes(job.labelling, side_for(len(items)) if masks else None)
+    notes = Notes(job.labelling, learnt_prints(job.detector.facts), side_for(len(items)) if masks else None)
     for name in book.names:
         notes.add(book.read(name))
     known = set(book.names)
@@ -247,7 +248,7 @@ def _finding(job: Evaluation, notes: Notes) -> Findings:
 
 def _hints(job: Evaluation, judged: Judged, notes: Notes) -> list[str]:
     """Say what may be a slip of the user."""
-    hints = [*_seen_before(job), *_unmarked(job, notes)]
+    hints = [*_seen_before(job, notes), *_unmarked(job, notes)]
     if len(judged) and judged.defective.all():
         classes = ", ".join(sorted({str(label) for label in judged.labels}))
         hints.append(f"good: none of the classes {classes} means good; name one that does with --good")
@@ -273,22 +274,12 @@ def _unmarked(job: Evaluation, notes: Notes) -> list[str]:
     return [f"masks: {len(lost)} masks mark no bean of their photo, so all count as good, first that of {lost[0]}"]
 
 
-def _seen_before(job: Evaluation) -> list[str]:
-    """Tell when good photos lie in the folder that the model learnt from: it knows their beans."""
-    learnt_from = job.detector.facts.get("training", {}).get("source")
-    if learnt_from is None or job.source.kind in (
-        "mnist",
-        "mvtec",
-    ):  # these keep photos to learn from and to test apart
+def _seen_before(job: Evaluation, notes: Notes) -> list[str]:
+    """Tell of photos that the model learnt from, under any name: it knows their beans."""
+    if not notes.learnt:
         return []
-    folder = Path(learnt_from).resolve()
-    good = [item for item in job.source.items if item.label is None or job.labelling.is_good(item.label)]
-    seen = sum(item.path.resolve().is_relative_to(folder) for item in good)
-    if not seen:
-        return []
-    return [
-        f"seen before: {seen} good photos lie in {folder}, which the model learnt from, so it looks better than it is"
-    ]
+    photos = f"{notes.learnt} of {len(job.source.items)} photos are"
+    return [f"seen before: {photos} among those that the model learnt from, so it looks better than it is"]
 
 
 def _nothing_judged(job: Evaluation, notes: Notes, failures: Sequence[Failure]) -> SourceError:

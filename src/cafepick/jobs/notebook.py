@@ -72,6 +72,7 @@ class Notebook:
             "subjects": [_known(row) for row in notes.subjects],
             "found": notes.found,
             "without_mask": notes.without_mask,
+            "learnt": notes.learnt,
             "mistakes": _positions(notes),
             "why": [None if one.why is None else asdict(one.why) for one in notes.mistakes],
             "arrays": file,
@@ -95,7 +96,7 @@ class Notebook:
                 Mistake(subjects[number], arrays[f"panel.{number}"], why)
                 for number, why in zip(more["mistakes"], whys, strict=True)
             ]
-            without_mask = bool(more["without_mask"])
+            without_mask, learnt = bool(more["without_mask"]), bool(more["learnt"])
         except (OSError, SafetensorError, KeyError, IndexError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"the notes on {image} in {self._journal.path.parent} are damaged ({error!r}): "
@@ -107,6 +108,7 @@ class Notebook:
             found=found,
             pixels=pixels,
             without_mask=without_mask,
+            learnt=learnt,
             mistakes=tuple(mistakes),
         )
 

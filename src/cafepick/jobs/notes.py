@@ -11,11 +11,12 @@ from cafepick.beans.crop import mask_in_crop
 from cafepick.draw import panel
 from cafepick.jobs.inspect import table_row
 from cafepick.jobs.pixels import pixel_truth
+from cafepick.jobs.seen import print_of
 from cafepick.scoring.evaluation import Found, Judged, PixelTruth
 from cafepick.types import Judgement, Mistake, SubjectRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,6 +40,8 @@ class PhotoNotes:
     pixels: PixelTruth | None = None
     without_mask: bool = False
     """It has defects, but no mask."""
+    learnt: bool = False
+    """The model learnt from it."""
     mistakes: tuple[Mistake, ...] = ()
     """Its wrong verdicts that were among the worst when it was judged."""
 
@@ -48,6 +51,8 @@ class Notes:
     """Collects rows, maps and mistakes, photo by photo."""
 
     labelling: Labelling
+    learnt_prints: Collection[str]
+    """Of the photos that the model learnt from (``seen``)."""
     side: int | None
     """Longer side at which maps and masks are compared, in pixels; None: the source has no masks."""
     subjects: list[SubjectRow] = field(default_factory=list)
@@ -57,6 +62,8 @@ class Notes:
     pixels: list[PixelTruth] = field(default_factory=list)
     without_mask: int = 0
     """Photos with defects, but without a mask."""
+    learnt: int = 0
+    """Photos that the model learnt from."""
     rejected: list[Mistake] = field(default_factory=list)
     """Good subjects judged NG, the highest score first."""
     missed: list[Mistake] = field(default_factory=list)
@@ -74,6 +81,7 @@ class Notes:
             found=truth.found,
             pixels=None if mask is None or self.side is None else pixel_truth(mask, verdicts, side=self.side),
             without_mask=mask is None and self.side is not None,
+            learnt=bool(self.learnt_prints) and print_of(photo.pixels) in self.learnt_prints,
             mistakes=tuple(self._mistakes(rows, verdicts, truth.mask)),
         )
 
@@ -86,6 +94,7 @@ class Notes:
         if photo.pixels is not None:
             self.pixels.append(photo.pixels)
         self.without_mask += photo.without_mask
+        self.learnt += photo.learnt
         for mistake in photo.mistakes:
             kept = self._mistakes_like(mistake.row)
             if kept is not None:

@@ -41,6 +41,12 @@ def record_of(prints: Iterable[str]) -> str:
     return "".join(sorted(set(prints)))
 
 
+def learnt_prints(facts: Mapping[str, Any]) -> set[str]:
+    """Return the prints of the photos that a model learnt from (``facts``: ``Detector.facts``); none if unknown."""
+    text = facts.get("training", {}).get(FIELD, "")
+    return {text[begin : begin + LETTERS] for begin in range(0, len(text), LETTERS)}
+
+
 def refuse_learnt(facts: Mapping[str, Any], subjects: Subjects, where: str) -> None:
     """Refuse subjects to calibrate with of which the model was trained on some.
 
@@ -52,8 +58,7 @@ def refuse_learnt(facts: Mapping[str, Any], subjects: Subjects, where: str) -> N
     Raises:
         CalibrationError: a photo is one that the model learnt from.
     """
-    text = facts.get("training", {}).get(FIELD, "")
-    learnt = {text[begin : begin + LETTERS] for begin in range(0, len(text), LETTERS)}
+    learnt = learnt_prints(facts)
     seen = [name for name, print_ in zip(subjects.names, subjects.prints, strict=True) if print_ in learnt]
     if seen:
         raise CalibrationError(

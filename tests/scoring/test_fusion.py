@@ -89,6 +89,16 @@ def test_scales_learnt_anew_leave_those_that_stay() -> None:
     assert np.corrcoef(scores, fusion.score(good))[0, 1] > 0.98
 
 
+@pytest.mark.parametrize("count", [3, 4, 7])
+def test_a_handful_of_subjects_gives_scales(count: int) -> None:
+    random = np.random.default_rng(6)
+    weights = {"comparison": 0.5, "appearance": 1.0}
+    good = {part: random.gamma(2, size=count) for part in weights}
+    fusion, scores = Fusion.fit(good, weights).fitted_without_self(good)
+    assert np.isfinite(scores).all()
+    assert fusion.score({part: values + 100 for part, values in good.items()}).min() > scores.max()
+
+
 def test_unusable_scales_are_refused() -> None:
     with pytest.raises(TrainingError, match="2 good subjects"):
         Surprise.fit(np.array([1.0]))

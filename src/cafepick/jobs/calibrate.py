@@ -39,8 +39,9 @@ KEPT_ASIDE: Final = "kept aside in training"
 HELD_BACK_FILE: Final = "held_back.safetensors"
 MOST_SEARCHED: Final = 200
 """Good subjects by which the slower methods of a model with a quick one are calibrated: enough for a rate of 1 %."""
-ENOUGH_FOR_SCALES: Final = 20
-"""Good subjects kept aside from which the scales of the parts are learnt; of fewer, the tail is guesswork."""
+ENOUGH_FOR_SCALES: Final = 3
+"""Good subjects kept aside that give the scales of the parts: two while a third is scored. Seven are rough, but the
+networks know the few subjects that they learnt from by heart, and scales from those would be many times too fine."""
 
 
 class Sample(NamedTuple):

@@ -104,7 +104,7 @@ class Fusion:
         promise of 1 % would come out as 1.2 %.
 
         Args:
-            good: each part's scores of n good subjects, n at least ``FOLDS`` + 2.
+            good: each part's scores of n good subjects, n at least 3.
             keep: parts whose scales stay.
 
         Returns:

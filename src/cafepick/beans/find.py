@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from cafepick.beans.background import distance, estimate_background, fill_between, to_lab
+from cafepick.beans.island import find_island
 from cafepick.beans.refine import draw_outlines
-from cafepick.beans.sheet import find_sheet
 from cafepick.beans.split import ROUNDNESS, depth_inside, split_touching, typical_radius
 from cafepick.types import Outline, Scene
 
@@ -65,8 +65,13 @@ def find_beans(photo: NDArray[np.uint8]) -> Scene:
     Returns:
         The outlines in reading order, none for an empty surface; those that reach the frame are marked ``cut``.
     """
+    return _find(photo)
+
+
+def _find(photo: NDArray[np.uint8], *, filled: bool = False) -> Scene:
+    """Find the beans on a surface that, if ``filled``, is known to fill the photo."""
     small = _working_image(photo)
-    background = estimate_background(small)
+    background = estimate_background(small, filled=filled)
     difference = _difference(small, background)
     smooth = cv2.blur(difference, (3, 3))
     mask = smooth > max(LEAST_DIFFERENCE, NOISE_FACTOR * background.spread)
@@ -86,23 +91,21 @@ def find_beans(photo: NDArray[np.uint8]) -> Scene:
 def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] | None = None) -> Scene:
     """Return the scene of a photo (H, W, 3): of outlines that are known, or of the beans that are found.
 
-    Where no bean is found on the photo's plain surface, a whole sheet of paper is looked for, and beans on that.
+    Where the photo shows paper on a table, only the beans on the paper count.
     """
     if contours is not None:
         return scene_from_outlines(photo, contours)
-    scene = find_beans(photo)
-    if scene.outlines:
-        return scene
-    sheet = find_sheet(photo)
-    return scene if sheet is None else _beans_on(photo, sheet.corners)
+    paper = find_island(photo)
+    scene = None if paper is None else _beans_on(photo, paper)
+    if scene is None or not scene.outlines:
+        scene = find_beans(photo)
+    return scene
 
 
 def _beans_on(photo: NDArray[np.uint8], corners: NDArray[np.float64]) -> Scene:
-    """Find the beans on a sheet of paper in a photo of more; those across its edge are marked ``cut``."""
-    (left, top), (right, bottom) = (
-        np.floor(corners.min(axis=0)).astype(int),
-        np.ceil(corners.max(axis=0)).astype(int) + 1,
-    )
+    """Find the beans on paper in a photo of more; those across its edge are marked ``cut``."""
+    left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
+    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1
     part = photo[top:bottom, left:right].copy()
     paper = np.zeros(part.shape[:2], np.uint8)
     cv2.fillConvexPoly(paper, np.rint(corners - (left, top)).astype(np.int32), 1)
@@ -111,7 +114,7 @@ def _beans_on(photo: NDArray[np.uint8], corners: NDArray[np.float64]) -> Scene:
     coarse = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.float32)
     goes_on = np.clip(cv2.resize(fill_between(coarse, inside), (part.shape[1], part.shape[0])), 0, 255).astype(np.uint8)
     part[paper == 0] = goes_on[paper == 0]  # as if the paper went on beyond its edges
-    found = find_beans(part)
+    found = _find(part, filled=True)
     outlines = tuple(
         Outline(outline.contour + np.array([left, top], np.float32), outline.cut or _leaves(outline.contour, paper))
         for outline in found.outlines

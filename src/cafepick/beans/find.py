@@ -6,6 +6,7 @@ photo --shrink--> working image --background--> distance from the bare surface -
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import compress
 from typing import TYPE_CHECKING, Final
 
@@ -96,23 +97,27 @@ def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] |
     if contours is not None:
         return scene_from_outlines(photo, contours)
     paper = find_island(photo)
-    scene = None if paper is None else _beans_on(photo, paper)
-    if scene is None or not scene.outlines:
-        scene = find_beans(photo)
-    return scene
+    if paper is None:
+        return find_beans(photo)
+    scene = _beans_on(photo, paper)
+    return scene if scene.outlines else _beans_beside(photo, paper)
 
 
-def _beans_on(photo: NDArray[np.uint8], corners: NDArray[np.float64]) -> Scene:
+def _beans_beside(photo: NDArray[np.uint8], paper: NDArray[np.uint8]) -> Scene:
+    """Find the beans in a photo whose paper bears none: on the table, where the paper itself is none."""
+    scene = find_beans(photo)
+    return replace(scene, outlines=tuple(one for one in scene.outlines if not _lies_on(paper, one.contour)))
+
+
+def _beans_on(photo: NDArray[np.uint8], on_paper: NDArray[np.uint8]) -> Scene:
     """Find the beans on paper in a photo of more; those across its edge are marked ``cut``."""
-    left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
-    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1
-    part = photo[top:bottom, left:right].copy()
-    paper = np.zeros(part.shape[:2], np.uint8)
-    cv2.fillConvexPoly(paper, np.rint(corners - (left, top)).astype(np.int32), 1)
-    size = (max(1, part.shape[1] // COARSER), max(1, part.shape[0] // COARSER))
+    left, top, width, height = cv2.boundingRect(on_paper)
+    part = photo[top : top + height, left : left + width].copy()
+    paper = on_paper[top : top + height, left : left + width]
+    size = (max(1, width // COARSER), max(1, height // COARSER))
     inside = cv2.resize(paper.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 1 - EDGE
     coarse = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.float32)
-    goes_on = np.clip(cv2.resize(fill_between(coarse, inside), (part.shape[1], part.shape[0])), 0, 255).astype(np.uint8)
+    goes_on = np.clip(cv2.resize(fill_between(coarse, inside), (width, height)), 0, 255).astype(np.uint8)
     part[paper == 0] = goes_on[paper == 0]  # as if the paper went on beyond its edges
     found = _find(part, filled=True)
     outlines = tuple(

@@ -6,7 +6,7 @@ edge -> convex hull -> where it is whole, the exact corners of the sheet
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COARSE_SIDE: Final = 192
-"""Paper is looked for in the photo shrunk to this longer side, pixels."""
+FINE_SIDE: Final = 400
+"""Longer sides, pixels, to which a photo is shrunk to see whether it shows paper on something else, and where."""
 SMALLEST_PIECE: Final = 0.01
 """A plain piece of paper between beans and folds covers at least so much of the photo."""
 AS_PALE: Final = 0.75
@@ -44,17 +45,58 @@ AT_FRAME: Final = 0.02
 """Share of the frame that a whole sheet touches at most."""
 
 
-def find_island(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+def find_island(photo: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Find the paper in a photo that shows more than it.
 
     Args:
         photo: (H, W, 3) RGB.
 
     Returns:
-        (n, 2) corners x, y of a convex polygon in photo pixels: exactly the sheet's, where a whole A4 or Letter sheet
-        is seen, else about those of its part in the photo. None where the photo shows only its surface, or no paper.
+        (H, W), 1 on paper and on what lies on it: exactly where a whole A4 or Letter sheet is seen, else nearly so.
+        None where the photo shows only its surface, or no paper.
     """
-    factor = max(1.0, max(photo.shape[:2]) / COARSE_SIDE)
+    coarse = _paper(photo, COARSE_SIDE)
+    if coarse is None or coarse.fills_photo():
+        return None
+    fine = _paper(photo, FINE_SIDE)
+    if fine is None:
+        return None
+    scale = np.array(photo.shape[1::-1]) / fine.alike.shape[1::-1]
+    sheet = find_sheet(photo) if fine.is_whole() else None
+    corners = (fine.hull + 0.5) * scale - 0.5 if sheet is None else sheet.corners
+    inside = np.zeros(photo.shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, np.rint(corners).astype(np.int32), 1)
+    table = _table(fine.alike, np.rint((corners + 0.5) / scale - 0.5).astype(np.int32))
+    inside[cv2.resize(table, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0] = 0
+    return inside
+
+
+class _Paper(NamedTuple):
+    alike: NDArray[np.bool_]
+    """(h, w) True on what has the colour of the paper, in light or shade."""
+    hull: NDArray[np.int32]
+    """(n, 2) x, y around the paper."""
+
+    def inside(self) -> NDArray[np.uint8]:
+        return _drawn(self.hull, self.alike.shape)
+
+    def fills_photo(self) -> bool:
+        """Whether nothing else is seen: what lies beyond is a tray's wall, or too little; or it is no paper."""
+        inside = self.inside()
+        beyond = inside == 0
+        small = inside.mean() < SMALLEST or beyond.mean() < LEAST_AROUND
+        return bool(small or self.alike[beyond].mean() > MOST_ALIKE)
+
+    def is_whole(self) -> bool:
+        """Whether the paper ends before the frame."""
+        inside = self.inside()
+        frame = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
+        return bool(frame.mean() < AT_FRAME)
+
+
+def _paper(photo: NDArray[np.uint8], side: int) -> _Paper | None:
+    """Find the paper in a photo shrunk to this longer side."""
+    factor = max(1.0, max(photo.shape[:2]) / side)
     size = (max(1, round(photo.shape[1] / factor)), max(1, round(photo.shape[0] / factor)))
     lab = to_lab(np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8))
     piece = _palest_piece(lab)
@@ -62,18 +104,30 @@ def find_island(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
         return None
     alike = _like(lab, piece)
     hull = _hull(_reached(alike & ~_edges(lab), piece))
-    if hull is None:
-        return None
-    inside = np.zeros(piece.shape, np.uint8)
-    cv2.fillConvexPoly(inside, hull, 1)
-    beyond = inside == 0
-    if inside.mean() < SMALLEST or beyond.mean() < LEAST_AROUND or alike[beyond].mean() > MOST_ALIKE:
-        return None
-    frame = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
-    sheet = find_sheet(photo) if frame.mean() < AT_FRAME else None
-    if sheet is not None:
-        return sheet.corners
-    return (hull + 0.5) * (np.array(photo.shape[1::-1]) / size) - 0.5
+    return None if hull is None else _Paper(alike, hull)
+
+
+def _table(alike: NDArray[np.bool_], corners: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """(h, w) 1 where table is seen within a polygon: beside a corner folded away, or a card next to the sheet.
+
+    That is what is wider than a bean and reaches the polygon's border.
+    """
+    inside = _drawn(corners, alike.shape)
+    reach = max(2, round(NARROW * max(alike.shape)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
+    other = (~alike).astype(np.uint8)
+    other[inside == 0] = 1
+    wide = cv2.morphologyEx(other, cv2.MORPH_OPEN, disc) & inside
+    _, labels = cv2.connectedComponents(wide)
+    border = (inside > 0) & (cv2.erode(inside, np.ones((3, 3), np.uint8)) == 0)
+    large = np.isin(labels, np.unique(labels[border])) & (wide > 0)
+    large &= cv2.morphologyEx(wide, cv2.MORPH_OPEN, disc) > 0
+    return cv2.dilate(large.astype(np.uint8), np.ones((5, 5), np.uint8))
+
+
+def _drawn(corners: NDArray[np.int32], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    canvas = np.zeros(shape, np.uint8)
+    return np.asarray(cv2.fillConvexPoly(canvas, corners, 1), np.uint8)
 
 
 def _palest_piece(lab: NDArray[np.float32]) -> NDArray[np.bool_] | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cafepick.beans.background import Background
+    from cafepick.beans.island import Island
     from cafepick.beans.split import Piece
 
 WORKING_PIXELS: Final = 800_000
@@ -55,6 +56,9 @@ COARSER: Final = 8
 """By which the paper is made smaller to see how its light goes on beyond its edges."""
 EDGE: Final = 0.02
 """Share of such a pixel that may lie beyond the paper."""
+
+ALONG: Final = 0.001
+"""An outline that comes so near to the paper's edge, as a share of its longer side, lies across it."""
 
 
 def find_beans(photo: NDArray[np.uint8]) -> Scene:
@@ -96,11 +100,11 @@ def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] |
     """
     if contours is not None:
         return scene_from_outlines(photo, contours)
-    paper = find_island(photo)
-    if paper is None:
+    island = find_island(photo)
+    if island is None:
         return find_beans(photo)
-    scene = _beans_on(photo, paper)
-    return scene if scene.outlines else _beans_beside(photo, paper)
+    scene = _beans_on(photo, island)
+    return scene if scene.outlines else _beans_beside(photo, island.inside)
 
 
 def _beans_beside(photo: NDArray[np.uint8], paper: NDArray[np.uint8]) -> Scene:
@@ -109,23 +113,25 @@ def _beans_beside(photo: NDArray[np.uint8], paper: NDArray[np.uint8]) -> Scene:
     return replace(scene, outlines=tuple(one for one in scene.outlines if not _lies_on(paper, one.contour)))
 
 
-def _beans_on(photo: NDArray[np.uint8], on_paper: NDArray[np.uint8]) -> Scene:
+def _beans_on(photo: NDArray[np.uint8], island: Island) -> Scene:
     """Find the beans on paper in a photo of more; those across its edge are marked ``cut``."""
-    left, top, width, height = cv2.boundingRect(on_paper)
+    left, top, width, height = cv2.boundingRect(island.inside)
     part = photo[top : top + height, left : left + width].copy()
-    paper = on_paper[top : top + height, left : left + width]
+    paper = island.inside[top : top + height, left : left + width]
     size = (max(1, width // COARSER), max(1, height // COARSER))
     inside = cv2.resize(paper.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 1 - EDGE
     coarse = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.float32)
     goes_on = np.clip(cv2.resize(fill_between(coarse, inside), (width, height)), 0, 255).astype(np.uint8)
     part[paper == 0] = goes_on[paper == 0]  # as if the paper went on beyond its edges
     found = _find(part, filled=True)
-    outlines = tuple(
-        Outline(outline.contour + np.array([left, top], np.float32), outline.cut or _leaves(outline.contour, paper))
-        for outline in found.outlines
-        if _lies_on(paper, outline.contour)
-    )
-    return Scene(outlines, _surrounded(found.background, (left, top), part.shape, photo.shape), found.background_noise)
+    margin = 2 * round(ALONG * max(width, height)) + 3
+    well_inside = cv2.erode(paper, np.ones((margin, margin), np.uint8))
+    outlines = []
+    for contour, cut in ((outline.contour, outline.cut) for outline in found.outlines):
+        leaves = _leaves(contour, np.asarray(well_inside, np.uint8))
+        if _lies_on(paper, contour) and (island.sharp or not leaves):
+            outlines.append(Outline(contour + np.array([left, top], np.float32), cut or leaves))
+    return Scene(tuple(outlines), _surrounded(found.background, (left, top), part.shape, photo.shape), found.background_noise)
 
 
 def _lies_on(paper: NDArray[np.uint8], contour: NDArray[np.float32]) -> bool:

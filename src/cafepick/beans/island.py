@@ -29,7 +29,7 @@ AS_PALE: Final = 0.75
 SAME_CHROMA: Final = 8.0
 """Largest difference of a*, b* within one paper."""
 SHADE: Final = 0.72
-GLARE: Final = 1.15
+GLARE: Final = 1.38
 """Least and largest lightness of paper in shade and in light, as a share of that of the plain piece."""
 EDGE_STEP: Final = 10.0
 """Change of lightness between neighbours at an edge; the soft border of a shadow changes less."""
@@ -41,20 +41,23 @@ LEAST_AROUND: Final = 0.02
 """Share of the photo beyond the paper, below which the paper fills the photo."""
 MOST_ALIKE: Final = 0.6
 """Share of what lies beyond that may look like paper; more of it, and it is a tray's wall or paper as well."""
-AT_FRAME: Final = 0.02
-"""Share of the frame that a whole sheet touches at most."""
+AT_FRAME: Final = 0.15
+"""Share of the frame that a whole sheet, or what lies beside it, touches at most."""
+BLURRED: Final = 0.001
+"""Width of the sheet's blurred edge, as a share of the photo's longer side."""
 
 
-def find_island(photo: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Find the paper in a photo that shows more than it.
+class Island(NamedTuple):
+    """Paper in a photo that shows more than it."""
 
-    Args:
-        photo: (H, W, 3) RGB.
+    inside: NDArray[np.uint8]
+    """(H, W), 1 on the paper and on what lies on it."""
+    sharp: bool
+    """Whether it ends exactly where a sheet ends: a bean across its border is one, not the table's pattern."""
 
-    Returns:
-        (H, W), 1 on paper and on what lies on it: exactly where a whole A4 or Letter sheet is seen, else nearly so.
-        None where the photo shows only its surface, or no paper.
-    """
+
+def find_island(photo: NDArray[np.uint8]) -> Island | None:
+    """Find the paper in a photo (H, W, 3); None where the photo shows only its surface, or no paper."""
     coarse = _paper(photo, COARSE_SIDE)
     if coarse is None or coarse.fills_photo():
         return None
@@ -64,11 +67,12 @@ def find_island(photo: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     scale = np.array(photo.shape[1::-1]) / fine.alike.shape[1::-1]
     sheet = find_sheet(photo) if fine.is_whole() else None
     corners = (fine.hull + 0.5) * scale - 0.5 if sheet is None else sheet.corners
-    inside = np.zeros(photo.shape[:2], np.uint8)
-    cv2.fillConvexPoly(inside, np.rint(corners).astype(np.int32), 1)
-    table = _table(fine.alike, np.rint((corners + 0.5) / scale - 0.5).astype(np.int32))
+    inside = _drawn(np.rint(corners).astype(np.int32), photo.shape[:2])
+    rough = _drawn(np.rint((corners + 0.5) / scale - 0.5).astype(np.int32), fine.alike.shape)
+    table = _table(~fine.alike & (rough > 0), rough, all_sizes=sheet is None)
     inside[cv2.resize(table, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0] = 0
-    return inside
+    blurred = 2 * round(BLURRED * max(photo.shape)) + 1
+    return Island(cv2.erode(inside, np.ones((blurred, blurred), np.uint8)), sheet is not None)  # type: ignore[arg-type]
 
 
 class _Paper(NamedTuple):
@@ -107,22 +111,28 @@ def _paper(photo: NDArray[np.uint8], side: int) -> _Paper | None:
     return None if hull is None else _Paper(alike, hull)
 
 
-def _table(alike: NDArray[np.bool_], corners: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """(h, w) 1 where table is seen within a polygon: beside a corner folded away, or a card next to the sheet.
+def _table(other: NDArray[np.bool_], inside: NDArray[np.uint8], *, all_sizes: bool) -> NDArray[np.uint8]:
+    """(h, w) 1 where table is seen within a polygon: beside a corner folded away, or between sheet and card.
 
-    That is what is wider than a bean and reaches the polygon's border.
+    Args:
+        other: (h, w) True in the polygon on what is unlike paper.
+        inside: (h, w) 1 in the polygon.
+        all_sizes: whether all that reaches the polygon's border is table; else only what is wider than a bean.
     """
-    inside = _drawn(corners, alike.shape)
-    reach = max(2, round(NARROW * max(alike.shape)))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
-    other = (~alike).astype(np.uint8)
-    other[inside == 0] = 1
-    wide = cv2.morphologyEx(other, cv2.MORPH_OPEN, disc) & inside
-    _, labels = cv2.connectedComponents(wide)
+    parts = cv2.morphologyEx(other.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, labels = cv2.connectedComponents(parts)
     border = (inside > 0) & (cv2.erode(inside, np.ones((3, 3), np.uint8)) == 0)
-    large = np.isin(labels, np.unique(labels[border])) & (wide > 0)
-    large &= cv2.morphologyEx(wide, cv2.MORPH_OPEN, disc) > 0
-    return cv2.dilate(large.astype(np.uint8), np.ones((5, 5), np.uint8))
+    reaching = np.isin(labels, np.setdiff1d(labels[border], 0))
+    if not all_sizes:
+        outside = (reaching | (inside == 0)).astype(np.uint8)
+        wide = cv2.morphologyEx(outside, cv2.MORPH_OPEN, _disc(other.shape)) > 0
+        reaching &= np.isin(labels, np.setdiff1d(labels[wide], 0))
+    return np.asarray(cv2.dilate(reaching.astype(np.uint8), np.ones((5, 5), np.uint8)), np.uint8)
+
+
+def _disc(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    reach = max(2, round(NARROW * max(shape)))
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2), np.uint8)
 
 
 def _drawn(corners: NDArray[np.int32], shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -161,9 +171,8 @@ def _reached(paper: NDArray[np.bool_], piece: NDArray[np.bool_]) -> NDArray[np.b
     filled = np.zeros(paper.shape, np.uint8)
     cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
     reach = max(2, round(NARROW * max(paper.shape)))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     around = cv2.copyMakeBorder(filled, *(2 * reach,) * 4, cv2.BORDER_REPLICATE)  # paper goes on beyond the frame
-    wide = cv2.morphologyEx(around, cv2.MORPH_OPEN, disc)[2 * reach : -2 * reach, 2 * reach : -2 * reach]
+    wide = cv2.morphologyEx(around, cv2.MORPH_OPEN, _disc(paper.shape))[2 * reach : -2 * reach, 2 * reach : -2 * reach]
     _, labels = cv2.connectedComponents(np.ascontiguousarray(wide))
     counts = np.bincount(labels[piece], minlength=2)
     counts[0] = 0

@@ -43,6 +43,10 @@ MOST_ALIKE: Final = 0.6
 """Share of what lies beyond that may look like paper; more of it, and it is a tray's wall or paper as well."""
 AT_FRAME: Final = 0.15
 """Share of the frame that a whole sheet, or what lies beside it, touches at most."""
+LEAST_SHARE: Final = 0.66
+"""Share of all that looks like paper that lies in the sheet; the rest is cloth or a card beside it."""
+LARGEST: Final = 0.004
+"""Share of the photo above which what the frame cuts is table, seen between the paper and the frame; else a bean."""
 BLURRED: Final = 0.001
 """Width of the sheet's blurred edge, as a share of the photo's longer side."""
 
@@ -66,6 +70,8 @@ def find_island(photo: NDArray[np.uint8]) -> Island | None:
         return None
     scale = np.array(photo.shape[1::-1]) / fine.alike.shape[1::-1]
     sheet = find_sheet(photo) if fine.is_whole() else None
+    if sheet is not None and fine.share_in((sheet.corners + 0.5) / scale - 0.5) < LEAST_SHARE:
+        sheet = None  # a part of the paper, between its folds
     corners = (fine.hull + 0.5) * scale - 0.5 if sheet is None else sheet.corners
     inside = _drawn(np.rint(corners).astype(np.int32), photo.shape[:2])
     rough = _drawn(np.rint((corners + 0.5) / scale - 0.5).astype(np.int32), fine.alike.shape)
@@ -97,6 +103,11 @@ class _Paper(NamedTuple):
         frame = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
         return bool(frame.mean() < AT_FRAME)
 
+    def share_in(self, corners: NDArray[np.float64]) -> float:
+        """Share of the paper that lies in a polygon (n, 2)."""
+        paper = self.alike & (self.inside() > 0)
+        return float(_drawn(np.rint(corners).astype(np.int32), paper.shape)[paper].mean())
+
 
 def _paper(photo: NDArray[np.uint8], side: int) -> _Paper | None:
     """Find the paper in a photo shrunk to this longer side."""
@@ -120,10 +131,15 @@ def _table(other: NDArray[np.bool_], inside: NDArray[np.uint8], *, all_sizes: bo
         all_sizes: whether all that reaches the polygon's border is table; else only what is wider than a bean.
     """
     parts = cv2.morphologyEx(other.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    _, labels = cv2.connectedComponents(parts)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(parts)
     border = (inside > 0) & (cv2.erode(inside, np.ones((3, 3), np.uint8)) == 0)
     reaching = np.isin(labels, np.setdiff1d(labels[border], 0))
-    if not all_sizes:
+    if all_sizes:
+        framed = np.ones_like(border)
+        framed[1:-1, 1:-1] = False
+        large = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] > LARGEST * border.size)
+        reaching |= np.isin(labels, np.setdiff1d(np.intersect1d(labels[framed], large), 0))
+    else:
         outside = (reaching | (inside == 0)).astype(np.uint8)
         wide = cv2.morphologyEx(outside, cv2.MORPH_OPEN, _disc(other.shape)) > 0
         reaching &= np.isin(labels, np.setdiff1d(labels[wide], 0))

@@ -114,24 +114,30 @@ def _beans_beside(photo: NDArray[np.uint8], paper: NDArray[np.uint8]) -> Scene:
 
 
 def _beans_on(photo: NDArray[np.uint8], island: Island) -> Scene:
-    """Find the beans on paper in a photo of more; those across its edge are marked ``cut``."""
+    """Find the beans on paper in a photo of more; those across a sheet's edge are marked ``cut``."""
     left, top, width, height = cv2.boundingRect(island.inside)
-    part = photo[top : top + height, left : left + width].copy()
-    paper = island.inside[top : top + height, left : left + width]
-    size = (max(1, width // COARSER), max(1, height // COARSER))
-    inside = cv2.resize(paper.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 1 - EDGE
-    coarse = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.float32)
-    goes_on = np.clip(cv2.resize(fill_between(coarse, inside), (width, height)), 0, 255).astype(np.uint8)
-    part[paper == 0] = goes_on[paper == 0]  # as if the paper went on beyond its edges
-    found = _find(part, filled=True)
+    place = slice(top, top + height), slice(left, left + width)
+    paper = island.inside[place]
+    found = _find(_continued(photo[place], paper), filled=True)
     margin = 2 * round(ALONG * max(width, height)) + 3
-    well_inside = cv2.erode(paper, np.ones((margin, margin), np.uint8))
+    well_inside = np.asarray(cv2.erode(paper, np.ones((margin, margin), np.uint8)), np.uint8)
     outlines = []
     for contour, cut in ((outline.contour, outline.cut) for outline in found.outlines):
-        leaves = _leaves(contour, np.asarray(well_inside, np.uint8))
+        leaves = _leaves(contour, well_inside)
         if _lies_on(paper, contour) and (island.sharp or not leaves):
             outlines.append(Outline(contour + np.array([left, top], np.float32), cut or leaves))
-    return Scene(tuple(outlines), _surrounded(found.background, (left, top), part.shape, photo.shape), found.background_noise)
+    surface = _surrounded(found.background, (left, top), paper.shape, photo.shape)
+    return Scene(tuple(outlines), surface, found.background_noise)
+
+
+def _continued(photo: NDArray[np.uint8], paper: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w, 3) as if the paper, 1 in the mask (h, w), went on beyond its edges."""
+    height, width = paper.shape
+    size = (max(1, width // COARSER), max(1, height // COARSER))
+    inside = cv2.resize(paper.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 1 - EDGE
+    coarse = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.float32)
+    goes_on = np.clip(cv2.resize(fill_between(coarse, inside), (width, height)), 0, 255).astype(np.uint8)
+    return np.where(paper[..., np.newaxis] > 0, photo, goes_on)
 
 
 def _lies_on(paper: NDArray[np.uint8], contour: NDArray[np.float32]) -> bool:

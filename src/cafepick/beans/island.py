@@ -187,7 +187,7 @@ def _reached(paper: NDArray[np.bool_], piece: NDArray[np.bool_]) -> NDArray[np.b
     filled = np.zeros(paper.shape, np.uint8)
     cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
     reach = max(2, round(NARROW * max(paper.shape)))
-    around = cv2.copyMakeBorder(filled, *(2 * reach,) * 4, cv2.BORDER_REPLICATE)  # paper goes on beyond the frame
+    around = np.pad(filled, 2 * reach, mode="edge")  # paper goes on beyond the frame
     wide = cv2.morphologyEx(around, cv2.MORPH_OPEN, _disc(paper.shape))[2 * reach : -2 * reach, 2 * reach : -2 * reach]
     _, labels = cv2.connectedComponents(np.ascontiguousarray(wide))
     counts = np.bincount(labels[piece], minlength=2)

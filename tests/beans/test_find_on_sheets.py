@@ -81,7 +81,7 @@ def test_beans_on_a_sheet_are_found_on_every_table(table):
     assert extra == 0
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", ["wood", "dark", "striped", "stone"])
 def test_paper_that_the_frame_cuts_is_looked_at_too(table):
     shift = {"fill": 1.05, "shift": (0.2, -0.12), "beans": 40}
     photos = [taken(40 + roll, table=table, roll=float(roll), tilt=10.0, clutter=2, **shift) for roll in (-12, 6)]

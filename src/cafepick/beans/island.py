@@ -196,5 +196,5 @@ def _reached(paper: NDArray[np.bool_], piece: NDArray[np.bool_]) -> NDArray[np.b
 
 
 def _hull(mask: NDArray[np.bool_]) -> NDArray[np.int32] | None:
-    points = cv2.findNonZero(mask.astype(np.uint8))
-    return None if points is None else np.asarray(cv2.convexHull(points), np.int32).reshape(-1, 2)
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return np.asarray(cv2.convexHull(np.concatenate(contours)), np.int32).reshape(-1, 2) if contours else None

@@ -24,7 +24,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and OpenCV start their threa
 import cv2
 import numpy as np
 
-from cafepick.beans.find import find_beans
+from cafepick.beans.find import scene_of
 from cafepick.files import write_json
 from cafepick.images import read_photo
 
@@ -66,7 +66,7 @@ def trays(folder: Path) -> Iterator[Tray]:
 
 def measure(tray: Tray) -> Count:
     start = time.process_time()
-    found = find_beans(tray.photo).outlines
+    found = scene_of(tray.photo).outlines
     seconds = time.process_time() - start
     partners = match(tray.outlines, [outline.contour for outline in found])
     counted = [i for i, outline in enumerate(found) if i in partners or not outline.cut]
@@ -163,7 +163,7 @@ def singles(folder: Path) -> dict[str, Any]:
     for path in sorted(folder.rglob("*.jpg")):
         photo = read_photo(path)
         start = time.process_time()
-        found = len(find_beans(photo).outlines)
+        found = len(scene_of(photo).outlines)
         seconds += time.process_time() - start
         total += 1
         if found != 1:

@@ -71,12 +71,15 @@ def distance(lab: NDArray[np.float32], surface: NDArray[np.float32], shadow: flo
     return np.asarray(cv2.magnitude(cv2.magnitude(lightness, a), b), np.float32)
 
 
-def estimate_background(image: NDArray[np.uint8], beans: NDArray[np.bool_] | None = None) -> Background:
+def estimate_background(
+    image: NDArray[np.uint8], beans: NDArray[np.bool_] | None = None, *, filled: bool = False
+) -> Background:
     """Estimate the colour of the bare surface everywhere, under soft shadows and uneven light too.
 
     Args:
         image: (h, w, 3) RGB.
         beans: (h, w), True where a bean is known to lie; None where nothing is known yet.
+        filled: whether the surface is known to fill the image.
     """
     factor = max(1.0, max(image.shape[:2]) / COARSE_SIDE)
     size = (max(1, round(image.shape[1] / factor)), max(1, round(image.shape[0] / factor)))
@@ -84,6 +87,7 @@ def estimate_background(image: NDArray[np.uint8], beans: NDArray[np.bool_] | Non
     lab = to_lab(small)
     shadow = SHADOW_SHARE if lab[..., 1:].any() else GREY_SHADOW_SHARE
     flat, plain, extent = find_surface(lab)
+    extent = np.ones_like(extent) if filled else extent
     free = np.ones(plain.shape, bool)
     if beans is not None:
         free = cv2.resize(beans.astype(np.float32), size, interpolation=cv2.INTER_AREA) == 0

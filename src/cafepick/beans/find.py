@@ -6,6 +6,7 @@ photo --shrink--> working image --background--> distance from the bare surface -
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import compress
 from typing import TYPE_CHECKING, Final
 
@@ -13,8 +14,8 @@ import cv2
 import numpy as np
 
 from cafepick.beans.background import distance, estimate_background, fill_between, to_lab
+from cafepick.beans.island import find_island
 from cafepick.beans.refine import draw_outlines
-from cafepick.beans.sheet import find_sheet
 from cafepick.beans.split import ROUNDNESS, depth_inside, split_touching, typical_radius
 from cafepick.types import Outline, Scene
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cafepick.beans.background import Background
+    from cafepick.beans.island import Island
     from cafepick.beans.split import Piece
 
 WORKING_PIXELS: Final = 800_000
@@ -55,6 +57,9 @@ COARSER: Final = 8
 EDGE: Final = 0.02
 """Share of such a pixel that may lie beyond the paper."""
 
+ALONG: Final = 0.001
+"""An outline that comes so near to the paper's edge, as a share of its longer side, lies across it."""
+
 
 def find_beans(photo: NDArray[np.uint8]) -> Scene:
     """Find every bean on the plain surface that a photo shows.
@@ -65,8 +70,13 @@ def find_beans(photo: NDArray[np.uint8]) -> Scene:
     Returns:
         The outlines in reading order, none for an empty surface; those that reach the frame are marked ``cut``.
     """
+    return _find(photo)
+
+
+def _find(photo: NDArray[np.uint8], *, filled: bool = False) -> Scene:
+    """Find the beans on a surface that, if ``filled``, is known to fill the photo."""
     small = _working_image(photo)
-    background = estimate_background(small)
+    background = estimate_background(small, filled=filled)
     difference = _difference(small, background)
     smooth = cv2.blur(difference, (3, 3))
     mask = smooth > max(LEAST_DIFFERENCE, NOISE_FACTOR * background.spread)
@@ -86,38 +96,48 @@ def find_beans(photo: NDArray[np.uint8]) -> Scene:
 def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] | None = None) -> Scene:
     """Return the scene of a photo (H, W, 3): of outlines that are known, or of the beans that are found.
 
-    Where no bean is found on the photo's plain surface, a whole sheet of paper is looked for, and beans on that.
+    Where the photo shows paper on a table, only the beans on the paper count.
     """
     if contours is not None:
         return scene_from_outlines(photo, contours)
+    island = find_island(photo)
+    if island is None:
+        return find_beans(photo)
+    scene = _beans_on(photo, island)
+    return scene if scene.outlines else _beans_beside(photo, island.inside)
+
+
+def _beans_beside(photo: NDArray[np.uint8], paper: NDArray[np.uint8]) -> Scene:
+    """Find the beans in a photo whose paper bears none: on the table, where the paper itself is none."""
     scene = find_beans(photo)
-    if scene.outlines:
-        return scene
-    sheet = find_sheet(photo)
-    return scene if sheet is None else _beans_on(photo, sheet.corners)
+    return replace(scene, outlines=tuple(one for one in scene.outlines if not _lies_on(paper, one.contour)))
 
 
-def _beans_on(photo: NDArray[np.uint8], corners: NDArray[np.float64]) -> Scene:
-    """Find the beans on a sheet of paper in a photo of more; those across its edge are marked ``cut``."""
-    (left, top), (right, bottom) = (
-        np.floor(corners.min(axis=0)).astype(int),
-        np.ceil(corners.max(axis=0)).astype(int) + 1,
-    )
-    part = photo[top:bottom, left:right].copy()
-    paper = np.zeros(part.shape[:2], np.uint8)
-    cv2.fillConvexPoly(paper, np.rint(corners - (left, top)).astype(np.int32), 1)
-    size = (max(1, part.shape[1] // COARSER), max(1, part.shape[0] // COARSER))
+def _beans_on(photo: NDArray[np.uint8], island: Island) -> Scene:
+    """Find the beans on paper in a photo of more; those across a sheet's edge are marked ``cut``."""
+    left, top, width, height = cv2.boundingRect(island.inside)
+    place = slice(top, top + height), slice(left, left + width)
+    paper = island.inside[place]
+    found = _find(_continued(photo[place], paper), filled=True)
+    margin = 2 * round(ALONG * max(width, height)) + 3
+    well_inside = np.asarray(cv2.erode(paper, np.ones((margin, margin), np.uint8)), np.uint8)
+    outlines = []
+    for contour, cut in ((outline.contour, outline.cut) for outline in found.outlines):
+        leaves = _leaves(contour, well_inside)
+        if _lies_on(paper, contour) and (island.sharp or not leaves):
+            outlines.append(Outline(contour + np.array([left, top], np.float32), cut or leaves))
+    surface = _surrounded(found.background, (left, top), paper.shape, photo.shape)
+    return Scene(tuple(outlines), surface, found.background_noise)
+
+
+def _continued(photo: NDArray[np.uint8], paper: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w, 3) as if the paper, 1 in the mask (h, w), went on beyond its edges."""
+    height, width = paper.shape
+    size = (max(1, width // COARSER), max(1, height // COARSER))
     inside = cv2.resize(paper.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 1 - EDGE
-    coarse = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.float32)
-    goes_on = np.clip(cv2.resize(fill_between(coarse, inside), (part.shape[1], part.shape[0])), 0, 255).astype(np.uint8)
-    part[paper == 0] = goes_on[paper == 0]  # as if the paper went on beyond its edges
-    found = find_beans(part)
-    outlines = tuple(
-        Outline(outline.contour + np.array([left, top], np.float32), outline.cut or _leaves(outline.contour, paper))
-        for outline in found.outlines
-        if _lies_on(paper, outline.contour)
-    )
-    return Scene(outlines, _surrounded(found.background, (left, top), part.shape, photo.shape), found.background_noise)
+    coarse = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.float32)
+    goes_on = np.clip(cv2.resize(fill_between(coarse, inside), (width, height)), 0, 255).astype(np.uint8)
+    return np.where(paper[..., np.newaxis] > 0, photo, goes_on)
 
 
 def _lies_on(paper: NDArray[np.uint8], contour: NDArray[np.float32]) -> bool:

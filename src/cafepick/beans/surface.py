@@ -67,7 +67,7 @@ def find_surface(lab: NDArray[np.float32]) -> Surface:
     Returns:
         The surface; in a photo without any plain region, all of it.
     """
-    flat = _flat(lab)
+    flat = find_flat(lab)
     regions = _regions(flat, lab)
     if not regions:
         everything = np.ones(flat.shape, bool)
@@ -79,8 +79,8 @@ def find_surface(lab: NDArray[np.float32]) -> Surface:
     return Surface(flat, chosen.mask, _drawn([chosen.hull], flat.shape))
 
 
-def _flat(lab: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(h, w), True where the colour differs little from that of the neighbours."""
+def find_flat(lab: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return (h, w), True where the colour differs little from that of the neighbours."""
     smooth = cv2.blur(lab, (3, 3))
     spread = cv2.dilate(smooth, np.ones((3, 3))) - cv2.erode(smooth, np.ones((3, 3)))
     step = np.sqrt(np.square(spread).sum(axis=2))

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cafepick import __version__
 from cafepick.beans.crop import box_of
-from cafepick.beans.find import find_beans
+from cafepick.beans.find import scene_of
 from cafepick.errors import PhotoError
 from cafepick.files import make_folder, replacing
 from cafepick.images import read_photo, resize
@@ -130,7 +130,7 @@ class Photos:
             known = session.execute(select(Photo.beans, Photo.finder).where(Photo.id == digest)).first()
             if known is not None and known.finder == __version__:
                 return known.beans
-        scene = find_beans(self.pixels(self.get(digest)))
+        scene = scene_of(self.pixels(self.get(digest)))
         found = [
             {
                 "bean": number,

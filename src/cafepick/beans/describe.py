@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from cafepick.beans.region import Region, high_quantile, median, quantiles
+from cafepick.cores import shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +61,7 @@ def describe(crop: Crop) -> NDArray[np.float64]:
 
 def describe_all(crops: Sequence[Crop]) -> NDArray[np.float64]:
     """Measure many beans: (n, len(NAMES))."""
-    return np.array([describe(crop) for crop in crops], np.float64).reshape(len(crops), len(NAMES))
+    return np.array(shared(describe, crops), np.float64).reshape(len(crops), len(NAMES))
 
 
 def _size(region: Region) -> Iterator[float]:
@@ -180,7 +181,7 @@ def _spots(region: Region) -> Iterator[float]:
     inside = region.framed(region.left - right, region.top - down).view(np.bool_)
     for reach in discs:
         for kind in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
-            depth = cv2.morphologyEx(around, kind, _disc(reach))[inside]
+            depth = np.asarray(cv2.morphologyEx(around, kind, _disc(reach)), np.float32)[inside]
             yield _log(float(depth.mean()))
             yield _log(high_quantile(depth, 0.98))
 

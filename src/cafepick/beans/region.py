@@ -60,7 +60,7 @@ class Region:
         pixels = to_channels(image[window], 3).astype(np.float32)
         pixels /= np.float32(255)
         lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
-        return cls(np.asarray(lab, np.float32), np.ascontiguousarray(inside[window]), left, top, size)
+        return cls(np.asarray(lab, np.float32), inside[window].copy(), left, top, size)
 
     @cached_property
     def unit(self) -> float:
@@ -115,7 +115,8 @@ class Region:
         if (left, top) == (self.left, self.top):
             return self.mask
         down, right = self.top - top, self.left - left
-        return np.asarray(cv2.copyMakeBorder(self.mask, down, down, right, right, cv2.BORDER_CONSTANT, value=0))
+        framed = cv2.copyMakeBorder(self.mask, down, down, right, right, cv2.BORDER_CONSTANT, value=0)
+        return np.asarray(framed, np.uint8)
 
     def windowed(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the window (h, w) of something as large as the crop."""
@@ -130,7 +131,8 @@ class Region:
         """
         kernel = _gaussian(width)
         if self.size % LANES:
-            whole = cv2.copyMakeBorder(values, *[self.top] * 2, *[self.left] * 2, cv2.BORDER_CONSTANT, value=0)
+            top, left = self.top, self.left
+            whole = cv2.copyMakeBorder(values, top, top, left, left, cv2.BORDER_CONSTANT, value=0)
             return self.windowed(np.asarray(cv2.sepFilter2D(whole, cv2.CV_32F, kernel, kernel), np.float32))
         nearest = 2 * min(self.left, self.top)  # pixels from what is mirrored to the bean
         if len(kernel) // 2 < nearest:

@@ -102,8 +102,8 @@ def _paint(image: NDArray[np.uint8], region: NDArray[np.bool_], colour: Colour) 
 
 def _pieces(region: NDArray[np.bool_]) -> Iterator[Area]:
     """Rectangles, apart from each other, that hold all of a region (H, W) and what a line along its edge covers."""
-    for top, bottom in _runs(region.any(axis=1)):
-        for left, right in _runs(region[top:bottom].any(axis=0)):
+    for top, bottom in _runs(np.asarray(region.any(axis=1))):
+        for left, right in _runs(np.asarray(region[top:bottom].any(axis=0))):
             yield Area(left, top, right - left, bottom - top)
 
 

@@ -16,12 +16,15 @@ import cv2
 import numpy as np
 
 from cafepick.beans.crop import Patch, map_to_photo
+from cafepick.cores import shared
 from cafepick.draw import ink
 from cafepick.draw.labels import Ground
 from cafepick.types import Judgement, Outline, Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from cafepick.draw.ink import Area
 
 SMALLEST_BEAN: Final = 88
 """Side in pixels of a median bean in the overlay: small photos are enlarged until a number can be read on it."""
@@ -144,11 +147,20 @@ def _draw_beans(picture: NDArray[np.uint8], beans: Sequence[_Bean]) -> None:
     """Draw quiet things first: nothing may cover an NG bean or its plate."""
     unit = float(np.median([_side(bean.contour) for bean in beans])) / SMALLEST_BEAN
     beans = sorted(beans, key=lambda bean: bean.verdict.judgement is Judgement.NG)
-    for bean in beans:
-        _draw_outline(picture, bean, unit)
-    ground = Ground(picture.shape[:2], [bean.contour for bean in beans])
-    for own, bean in reversed(list(enumerate(beans, start=1))):  # NG plates choose their places first
-        _draw_label(picture, bean, own, ground, unit)
+
+    def draw_outlines() -> list[Area]:
+        for bean in beans:
+            _draw_outline(picture, bean, unit)
+        return []
+
+    def place_labels() -> list[Area]:
+        ground = Ground(picture.shape[:2], [bean.contour for bean in beans])
+        numbered = reversed(list(enumerate(beans, start=1)))  # NG plates choose their places first
+        return [_place_label(bean, own, ground, unit) for own, bean in numbered]
+
+    _, areas = shared(lambda part: part(), (draw_outlines, place_labels))
+    for bean, area in zip(reversed(beans), areas, strict=True):
+        _draw_label(picture, bean, area, unit)
 
 
 def _draw_outline(picture: NDArray[np.uint8], bean: _Bean, unit: float) -> None:
@@ -166,23 +178,34 @@ def _draw_outline(picture: NDArray[np.uint8], bean: _Bean, unit: float) -> None:
         ink.outline(picture, bean.contour, ink.BLUE, width=thin)
 
 
-def _draw_label(picture: NDArray[np.uint8], bean: _Bean, own: int, ground: Ground, unit: float) -> None:
+def _place_label(bean: _Bean, own: int, ground: Ground, unit: float) -> Area:
+    """Find a place for the number of a bean; an NG has a plate with a cross and the number."""
+    height = _letters(bean, unit)
+    width, tall = ink.text_size(str(bean.verdict.bean), height)
+    if bean.verdict.judgement is not Judgement.NG:
+        return ground.place(width + 2, tall + 2, own=own, gap=3 * unit)
+    pad = round(height * 0.3)
+    return ground.place(tall + width + 3 * pad, tall + 2 * pad, own=own, gap=0.4 * height)
+
+
+def _letters(bean: _Bean, unit: float) -> int:
+    """Height of a bean's number in pixels."""
+    return max(round(26 * unit), 14) if bean.verdict.judgement is Judgement.NG else max(round(19 * unit), 11)
+
+
+def _draw_label(picture: NDArray[np.uint8], bean: _Bean, area: Area, unit: float) -> None:
+    words, height = str(bean.verdict.bean), _letters(bean, unit)
     if bean.verdict.judgement is Judgement.NG:
-        _draw_plate(picture, bean, own, ground, unit)
+        _draw_plate(picture, words, area, height)
         return
-    words, height = str(bean.verdict.bean), max(round(19 * unit), 11)
-    width, tall = ink.text_size(words, height)
-    area = ground.place(width + 2, tall + 2, own=own, gap=3 * unit)
     colour = COLOURS[bean.verdict.judgement]
     ink.text(picture, words, area.middle, height=height, colour=colour, halo=ink.WHITE)
 
 
-def _draw_plate(picture: NDArray[np.uint8], bean: _Bean, own: int, ground: Ground, unit: float) -> None:
+def _draw_plate(picture: NDArray[np.uint8], words: str, area: Area, height: int) -> None:
     """A filled plate with a cross and the number."""
-    words, height = str(bean.verdict.bean), max(round(26 * unit), 14)
     width, tall = ink.text_size(words, height)
     pad = round(height * 0.3)
-    area = ground.place(tall + width + 3 * pad, tall + 2 * pad, own=own, gap=0.4 * height)
     y = area.middle[1]
     ink.plate(picture, area, ink.VERMILION, rim=max(round(height / 13), 1), radius=pad)
     mark = (area.x + pad + tall / 2, y)

@@ -46,6 +46,8 @@ LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 SUPERSAMPLING: Final = 4
 """Samples a side from which a crop pixel is made. With one, texture comes out twice as sharp at some scales as at
 scales next to them; more samples shift the largest such step (13 %, at 6 photo pixels a crop pixel) further out."""
+LANES: Final = 16
+"""OpenCV samples so many columns at a time, and rounds otherwise in those left over at the end of a row."""
 
 
 def crop_beans(photo: NDArray[np.uint8], scene: Scene, config: CropConfig) -> list[Crop | None]:
@@ -193,6 +195,10 @@ def _unit(contours: Sequence[NDArray[np.float32]]) -> float:
     return max(float(np.sqrt(np.median(areas))), 1.0)
 
 
+_Window = tuple[slice, slice]
+"""Rows and columns of a crop."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Reduced:
     """A photo made smaller by a whole factor, each pixel the mean of what it covers, so that sampling skips nothing."""
@@ -212,14 +218,15 @@ class _Reduced:
         size = ((width + right) // factor, (height + below) // factor)
         return cls(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), factor)  # type: ignore[arg-type]
 
-    def sample(self, to_photo: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-        """(side, side, 3) samples of the photo under a crop, ``SUPERSAMPLING`` a crop pixel and axis."""
+    def sample(self, to_photo: NDArray[np.float64], size: int, window: _Window) -> NDArray[np.uint8]:
+        """(h, w, 3) samples of the photo under a crop, ``SUPERSAMPLING`` a crop pixel and axis, to a window's end."""
         steps, start = to_photo[:, :2] / SUPERSAMPLING, to_photo[:, 2]
         first = start - to_photo[:, :2].sum(axis=1) / 2 + steps.sum(axis=1) / 2  # pixel centres lie at whole numbers
         to_reduced = np.column_stack([steps, first - (self.factor - 1) / 2]) / self.factor
-        side = size * SUPERSAMPLING
+        side, (height, width) = size * SUPERSAMPLING, (part.stop * SUPERSAMPLING for part in window)
+        width = width + -width % LANES if side % LANES == 0 else side
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        fine = cv2.warpAffine(self.pixels, to_reduced, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        fine = cv2.warpAffine(self.pixels, to_reduced, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(fine, np.uint8)
 
 
@@ -253,15 +260,11 @@ def _crop_bean(source: _Reduced, contour: NDArray[np.float32], light: _Light, sc
     to_photo = pose.to_photo(scale, config.size)
     inside = _inside(contour, to_photo, config.size)
     window = _touched(inside)
-    samples = source.sample(to_photo, config.size)
+    samples = source.sample(to_photo, config.size, window)
     levels = np.minimum(np.arange(256, dtype=np.uint8)[:, None] * light.at(pose.centre), 255) - BLANK  # (256, 3)
     looks = (_looked_at(samples, inside, window, levels, finer) for finer in (1, 2))
     (image, mask), detail = (Detail(to_channels(image, config.channels), mask) for image, mask in looks)
     return Crop(image, mask, to_photo, box_of(contour), pose.angle, detail)
-
-
-_Window = tuple[slice, slice]
-"""Rows and columns of a crop."""
 
 
 def _touched(inside: NDArray[np.uint8]) -> _Window:
@@ -287,8 +290,8 @@ def _looked_at(
     """Average samples to pixels, of which the outline cuts out the bean, in balanced light.
 
     Args:
-        samples: (side, side, 3) of the whole crop.
-        inside: (side, side), 255 inside the outline.
+        samples: (h, w, 3) of the crop, to the window's end at least.
+        inside: (side, side) of the whole crop, 255 inside the outline.
         window: outside it, all is blank.
         levels: (256, 3) what each level of the photo becomes in balanced light, less ``BLANK``.
         finer: pixels a crop pixel and axis.

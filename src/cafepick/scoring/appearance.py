@@ -89,11 +89,8 @@ class Appearance:
 
     def ranks(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, d) share of good subjects whose descriptor, not projected, is smaller, 0..1; ties count half."""
-        shares = [
-            (np.searchsorted(column, values, "left") + np.searchsorted(column, values, "right")) / (2 * len(column))
-            for column, values in zip(self.quantiles.T, descriptors.T, strict=True)
-        ]
-        return np.stack(shares, axis=1)
+        below = [(self.quantiles < row).sum(axis=0) + (self.quantiles <= row).sum(axis=0) for row in descriptors]
+        return np.array(below).reshape(descriptors.shape) / (2 * len(self.quantiles))
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays, for the artefact."""

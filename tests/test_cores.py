@@ -1,12 +1,14 @@
-"""There are cores to work with, and no more than the machine has."""
+"""There are cores to work with, no more than the machine has, and they share what is to be done."""
 
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cafepick.cores import cores
+from cafepick.cores import cores, shared
 
 
 def test_there_is_a_core() -> None:
@@ -21,3 +23,45 @@ def test_only_cores_that_the_process_may_use_count() -> None:
         assert cores() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    assert shared(lambda number: number * 2, range(100)) == list(range(0, 200, 2))
+    assert shared(lambda number: number, []) == []
+
+
+@pytest.mark.skipif(cores() < 2, reason="there is nobody to share with")
+def test_another_core_helps() -> None:
+    together = threading.Barrier(2, timeout=10)
+
+    def work(number: int) -> int:
+        if number < 2:
+            together.wait()  # breaks unless another thread comes here too
+        return threading.get_ident()
+
+    assert len(set(shared(work, range(2)))) == 2
+
+
+def test_an_error_is_raised_and_ends_the_work() -> None:
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        if number == 3:
+            raise OSError("disk full")
+        done.append(number)
+
+    with pytest.raises(OSError, match="disk full"):
+        shared(work, range(100_000))
+    assert len(done) < 100_000 - 1
+
+
+def test_nobody_waits_for_helpers_that_are_busy() -> None:
+    """Callers in many threads, and callers within work, all come to an end."""
+
+    def outer(number: int) -> list[int]:
+        return shared(lambda inner: 10 * number + inner, range(10))
+
+    expected = [[10 * number + inner for inner in range(10)] for number in range(20)]
+    with ThreadPoolExecutor(6) as pool:
+        for result in pool.map(lambda _: shared(outer, range(20)), range(30)):
+            assert result == expected

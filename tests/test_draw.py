@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cafepick.draw import curves, masks, overlay, panel, sample_grid
-from cafepick.draw.ink import BLUE, GREEN, GREY, RED, VERMILION, text_size
+from cafepick.draw.ink import BLUE, GREEN, GREY, RED, VERMILION, paint, text_size
 from cafepick.draw.labels import Ground
 from cafepick.errors import MissingExtraError
 from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Verdict
@@ -311,3 +311,29 @@ def test_reasons_are_listed_one_by_one_until_they_are_too_many() -> None:
     bare = overlay(photo, silent).shape[0]
     assert overlay(photo, few).shape[0] > bare + 60
     assert bare < overlay(photo, many).shape[0] < overlay(photo, few).shape[0], "one line says it for all"
+
+
+def test_defects_far_apart_are_painted_as_if_each_were_alone() -> None:
+    ground = np.random.default_rng(0).integers(0, 256, (120, 200, 3), np.uint8)
+    regions = [np.zeros((120, 200), bool) for _ in range(4)]
+    regions[0][:9, :5] = True  # in the corner
+    regions[1][40:60, 100:130] = regions[1][45:50, 110:120] = True
+    regions[1][45:50, 110:120] = False  # a hole
+    regions[2][44:70, 140:150] = True  # beside it
+    regions[3][119, 199] = True
+    together, apart = ground.copy(), ground.copy()
+    paint(together, np.any(regions, axis=0), RED)
+    for region in regions:
+        paint(apart, region, RED)
+    assert np.array_equal(together, apart)
+    untouched = cv2.dilate(np.any(regions, axis=0).astype(np.uint8), np.ones((5, 5), np.uint8)) == 0
+    assert np.array_equal(together[untouched], ground[untouched])
+    assert not np.array_equal(together, ground)
+
+
+def test_the_first_place_that_hides_nothing_is_taken() -> None:
+    ground = Ground((200, 200), [disc(100, 100, 30)])
+    first, second = ground.place(20, 10, own=1, gap=3), ground.place(20, 10, own=1, gap=3)
+    assert first.x > 100
+    assert first.y < 100, "above right"
+    assert second != first, "and is no longer free"

@@ -402,3 +402,19 @@ def test_real_photos_are_read(data_dir: Path):
         photo = read_photo(path)
         with Image.open(path) as image:
             assert photo.shape == (image.height, image.width, 3)
+
+
+def test_a_plain_mask_reads_back_the_same_from_hardly_more_bytes(tmp_path: Path) -> None:
+    mask = np.zeros((900, 700), np.uint8)
+    mask[300:500, 100:650] = 255
+    write_image(tmp_path / "usual.png", mask)
+    write_image(tmp_path / "plain.png", mask, plain=True)
+    assert np.array_equal(read_photo(tmp_path / "plain.png")[..., 0], mask)
+    assert (tmp_path / "plain.png").stat().st_size < 2 * (tmp_path / "usual.png").stat().st_size
+
+
+@pytest.mark.parametrize("height", [1, 127, 128, 129, 300])
+def test_photos_of_any_height_are_read_whole(tmp_path: Path, height: int) -> None:
+    photo = np.random.default_rng(height).integers(0, 256, (height, 5, 3), np.uint8)
+    write_image(tmp_path / "photo.png", photo)
+    assert np.array_equal(read_photo(tmp_path / "photo.png"), photo)

@@ -8,7 +8,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 
 from cafepick.errors import ArtefactError, TrainingError
-from cafepick.scoring.appearance import Appearance, Mixture, fit_appearance, kinds_of, scores_without_self
+from cafepick.scoring.appearance import Appearance, fit_appearance, kinds_of, scores_without_self
+from cafepick.scoring.density import NEIGHBOURS, Densities, Mixture, Remembered
 
 
 def kinds(count: int, seed: int = 0) -> np.ndarray:
@@ -49,7 +50,20 @@ def test_the_density_is_that_of_scikit_learn() -> None:
     x = np.random.default_rng(0).normal(size=(300, 4))
     fitted = GaussianMixture(3, random_state=0).fit(x)
     ours = Mixture(np.log(fitted.weights_), fitted.means_, fitted.precisions_cholesky_)
-    assert [ours.log_density(row) for row in x] == pytest.approx(fitted.score_samples(x).tolist(), rel=1e-9)
+    assert [Densities.of([ours]).mean_log(row) for row in x] == pytest.approx(
+        fitted.score_samples(x).tolist(), rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 700])
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 1.0, 10.0])
+def test_the_nearest_are_those_that_all_distances_name(count: int, spread: float) -> None:
+    random = np.random.default_rng(count)
+    good = (3 + spread * random.normal(size=(count, 57))).astype(np.float32)
+    x = np.concatenate([3 + spread * random.normal(size=(300, 57)), good[:3], np.full((1, 57), -10.0)])
+    everyone = np.linalg.norm(good[None] - x.astype(np.float32)[:, None], axis=2)
+    expected = np.sort(everyone, axis=1)[:, :NEIGHBOURS].mean(axis=1)
+    assert Remembered(good).distances(x) == pytest.approx(expected, rel=1e-6, abs=1e-7)
 
 
 def test_good_subjects_without_themselves_score_as_new_ones(learnt: Appearance) -> None:

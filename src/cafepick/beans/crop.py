@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from cafepick.beans.pose import pose_of
+from cafepick.cores import shared
 from cafepick.errors import SourceError
 from cafepick.images import resize, to_channels
 from cafepick.types import Box, Crop, Detail
@@ -45,6 +46,8 @@ LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 SUPERSAMPLING: Final = 4
 """Samples a side from which a crop pixel is made. With one, texture comes out twice as sharp at some scales as at
 scales next to them; more samples shift the largest such step (13 %, at 6 photo pixels a crop pixel) further out."""
+LANES: Final = 16
+"""OpenCV samples so many columns at a time, and rounds otherwise in those left over at the end of a row."""
 
 
 def crop_beans(photo: NDArray[np.uint8], scene: Scene, config: CropConfig) -> list[Crop | None]:
@@ -72,9 +75,8 @@ def crop_beans(photo: NDArray[np.uint8], scene: Scene, config: CropConfig) -> li
     scale = _crop_scale(whole, config)
     source = _Reduced.of(photo, factor=round(1 / scale / SUPERSAMPLING))
     light = _Light.of(scene, photo.shape[:2])
-    return [
-        None if outline.cut else _crop_bean(source, outline.contour, light, scale, config) for outline in scene.outlines
-    ]
+    cut = iter(shared(lambda contour: _crop_bean(source, contour, light, scale, config), whole))
+    return [None if outline.cut else next(cut) for outline in scene.outlines]
 
 
 def crop_whole(photo: NDArray[np.uint8], config: CropConfig) -> Crop:
@@ -193,6 +195,10 @@ def _unit(contours: Sequence[NDArray[np.float32]]) -> float:
     return max(float(np.sqrt(np.median(areas))), 1.0)
 
 
+_Window = tuple[slice, slice]
+"""Rows and columns of a crop."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Reduced:
     """A photo made smaller by a whole factor, each pixel the mean of what it covers, so that sampling skips nothing."""
@@ -212,14 +218,15 @@ class _Reduced:
         size = ((width + right) // factor, (height + below) // factor)
         return cls(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), factor)  # type: ignore[arg-type]
 
-    def sample(self, to_photo: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-        """(side, side, 3) samples of the photo under a crop, ``SUPERSAMPLING`` a crop pixel and axis."""
+    def sample(self, to_photo: NDArray[np.float64], size: int, window: _Window) -> NDArray[np.uint8]:
+        """(h, w, 3) samples of the photo under a crop, ``SUPERSAMPLING`` a crop pixel and axis, to a window's end."""
         steps, start = to_photo[:, :2] / SUPERSAMPLING, to_photo[:, 2]
         first = start - to_photo[:, :2].sum(axis=1) / 2 + steps.sum(axis=1) / 2  # pixel centres lie at whole numbers
         to_reduced = np.column_stack([steps, first - (self.factor - 1) / 2]) / self.factor
-        side = size * SUPERSAMPLING
+        side, (height, width) = size * SUPERSAMPLING, (part.stop * SUPERSAMPLING for part in window)
+        width = width + -width % LANES if side % LANES == 0 else side
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        fine = cv2.warpAffine(self.pixels, to_reduced, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        fine = cv2.warpAffine(self.pixels, to_reduced, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(fine, np.uint8)
 
 
@@ -251,20 +258,58 @@ class _Light:
 def _crop_bean(source: _Reduced, contour: NDArray[np.float32], light: _Light, scale: float, config: CropConfig) -> Crop:
     pose = pose_of(contour)
     to_photo = pose.to_photo(scale, config.size)
-    samples, inside = source.sample(to_photo, config.size), _inside(contour, to_photo, config.size)
-    gain = light.at(pose.centre)
-    (image, mask), detail = (_looked_at(samples, inside, gain, side, config) for side in (config.size, 2 * config.size))
+    inside = _inside(contour, to_photo, config.size)
+    window = _touched(inside)
+    samples = source.sample(to_photo, config.size, window)
+    levels = np.minimum(np.arange(256, dtype=np.uint8)[:, None] * light.at(pose.centre), 255) - BLANK  # (256, 3)
+    looks = (_looked_at(samples, inside, window, levels, finer) for finer in (1, 2))
+    (image, mask), detail = (Detail(to_channels(image, config.channels), mask) for image, mask in looks)
     return Crop(image, mask, to_photo, box_of(contour), pose.angle, detail)
 
 
+def _touched(inside: NDArray[np.uint8]) -> _Window:
+    """Where in the crop there are samples inside the outline; everywhere if there are none."""
+    x, y, width, height = cv2.boundingRect(inside) if inside.any() else (0, 0, *inside.shape)
+    rows, columns = (slice(a // SUPERSAMPLING, -(-b // SUPERSAMPLING)) for a, b in ((y, y + height), (x, x + width)))
+    return rows, columns
+
+
+def _finer(window: _Window, factor: int) -> _Window:
+    """The same of something that is so many times as large as the crop."""
+    rows, columns = (slice(factor * part.start, factor * part.stop) for part in window)
+    return rows, columns
+
+
 def _looked_at(
-    samples: NDArray[np.uint8], inside: NDArray[np.uint8], gain: NDArray[np.float32], side: int, config: CropConfig
+    samples: NDArray[np.uint8],
+    inside: NDArray[np.uint8],
+    window: _Window,
+    levels: NDArray[np.float32],
+    finer: int,
 ) -> Detail:
-    """Average samples to pixels, (side, side), of which the outline cuts out the bean, in balanced light."""
-    coverage = _mean(inside, side).astype(np.float32) / np.float32(255)
-    image = BLANK + coverage[:, :, None] * (np.minimum(_mean(samples, side) * gain, 255) - BLANK)
-    mask = coverage >= min(0.5, float(coverage.max()))  # an annotated speck has the pixel that it covers most of
-    return Detail(to_channels(np.rint(image).astype(np.uint8), config.channels), mask)
+    """Average samples to pixels, of which the outline cuts out the bean, in balanced light.
+
+    Args:
+        samples: (h, w, 3) of the crop, to the window's end at least.
+        inside: (side, side) of the whole crop, 255 inside the outline.
+        window: outside it, all is blank.
+        levels: (256, 3) what each level of the photo becomes in balanced light, less ``BLANK``.
+        finer: pixels a crop pixel and axis.
+
+    Returns:
+        The subject in three channels.
+    """
+    seen, to = _finer(window, SUPERSAMPLING), _finer(window, finer)
+    size = (to[1].stop - to[1].start, to[0].stop - to[0].start)
+    coverage = _mean(inside[seen], size).astype(np.float32) / np.float32(255)
+    bean = cv2.LUT(_mean(samples[seen], size), levels[None])  # (h, w, 3)
+    bean *= coverage[:, :, None]
+    bean += BLANK
+    side = finer * len(inside) // SUPERSAMPLING
+    image, mask = np.full((side, side, 3), BLANK, np.uint8), np.zeros((side, side), bool)
+    image[to] = np.rint(bean, out=bean)
+    mask[to] = coverage >= min(0.5, float(coverage.max()))  # an annotated speck has the pixel that it covers most of
+    return Detail(image, mask)
 
 
 def _inside(contour: NDArray[np.float32], to_photo: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
@@ -276,8 +321,8 @@ def _inside(contour: NDArray[np.float32], to_photo: NDArray[np.float64], size: i
     return np.asarray(cv2.fillPoly(fine, [np.rint(fine_points).astype(np.int32)], 255), np.uint8)
 
 
-def _mean(samples: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(samples, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+def _mean(samples: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def box_of(contour: NDArray[np.float32]) -> Box:

@@ -9,12 +9,14 @@ the crop's side, so a crop of any size gives like numbers.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import ceil, floor, sqrt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
 import numpy as np
 
-from cafepick.images import to_channels
+from cafepick.beans.region import Region, high_quantile, median, quantiles
+from cafepick.cores import shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,10 +25,8 @@ if TYPE_CHECKING:
 
     from cafepick.types import Crop
 
-UNITS: Final = 64
-"""Lengths are in units of the crop's side divided by this."""
-LEVELS: Final = (5, 25, 50, 75, 95)
-"""Percentiles of each colour channel inside the outline."""
+LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Quantiles of each colour channel inside the outline."""
 RIMS: Final = (2, 6)
 """Widths of the rims whose colour is compared with the rest."""
 SECTORS: Final = 12
@@ -38,23 +38,10 @@ SPOTS: Final = (3, 5)
 """Sides of the spots looked for."""
 BANDS: Final = (1, 2, 4)
 """Scales of texture: widths of the Gaussians between which a band lies."""
+FLATTEST: Final = 1e-6
+"""Product of the variances of an outline along its two axes, at least: below, it is a line."""
 CHANNELS: Final = ("lightness", "redness", "yellowness")
 """CIE L*, a*, b*."""
-
-
-class _Region(NamedTuple):
-    """One bean, as all descriptors see it."""
-
-    lab: NDArray[np.float32]
-    """(size, size, 3) CIE L*a*b*: L* 0..100."""
-    mask: NDArray[np.uint8]
-    """(size, size), 1 inside the outline."""
-    area: float
-    """Pixels inside."""
-    depth: NDArray[np.float32]
-    """(size, size) distance from the outline, 0 outside, in units."""
-    unit: float
-    """Pixels of a unit of length."""
 
 
 def describe(crop: Crop) -> NDArray[np.float64]:
@@ -67,45 +54,57 @@ def describe(crop: Crop) -> NDArray[np.float64]:
     Returns:
         (len(NAMES),) finite numbers, in the order of ``NAMES``.
     """
-    region = _region(crop.image, crop.mask)
-    close = region if crop.detail is None else _region(*crop.detail)
+    region = Region.of(crop.image, crop.mask)
+    close = region if crop.detail is None else Region.of(*crop.detail)
     return np.array([value for part in PARTS for value in part.measure(close if part.fine else region)], np.float64)
 
 
 def describe_all(crops: Sequence[Crop]) -> NDArray[np.float64]:
     """Measure many beans: (n, len(NAMES))."""
-    return np.array([describe(crop) for crop in crops], np.float64).reshape(len(crops), len(NAMES))
+    return np.array(shared(describe, crops), np.float64).reshape(len(crops), len(NAMES))
 
 
-def _region(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> _Region:
-    inside = mask.astype(np.uint8)
-    unit = len(inside) / UNITS
-    lab = cv2.cvtColor(to_channels(image, 3).astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
-    framed = cv2.copyMakeBorder(inside, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)  # the crop's edge ends the bean too
-    depth = np.asarray(cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1] / unit, np.float32)
-    return _Region(np.asarray(lab, np.float32), inside, float(np.count_nonzero(inside)), depth, unit)
-
-
-def _size(region: _Region) -> Iterator[float]:
+def _size(region: Region) -> Iterator[float]:
     yield float(np.log(region.area / region.unit**2))
 
 
-def _shape(region: _Region) -> Iterator[float]:
+def _shape(region: Region) -> Iterator[float]:
     """Aspect, share of the bounding box, of the convex hull and of the ellipse of equal moments, compactness."""
     _, _, width, height = cv2.boundingRect(region.mask)
     yield float(np.log(height / width))
     yield region.area / (height * width)
-    outline = _outline(region.mask)
+    outline = region.outline
     filled = max(cv2.contourArea(outline), 1.0)
     yield filled / max(cv2.contourArea(cv2.convexHull(outline)), 1.0)
-    yield float(np.count_nonzero(_ellipse(region.mask) != region.mask)) / region.area
+    yield _misfit(region)
     smooth = cv2.approxPolyDP(outline, 0.7 * region.unit, True)
     yield float(np.log(max(cv2.arcLength(smooth, True), 1.0) ** 2 / (4 * np.pi * filled)))
 
 
-def _harmonics(region: _Region) -> Iterator[float]:
+def _misfit(region: Region) -> float:
+    """Share of the area by which bean and ellipse of equal second moments differ."""
+    xx, xy, yy = (region.moments[name] / region.moments["m00"] for name in ("mu20", "mu11", "mu02"))
+    determinant = xx * yy - xy * xy
+    if determinant > FLATTEST:
+        left, top = (_room(region, axis, 2 * sqrt(second)) for axis, second in enumerate((xx, yy)))
+    else:  # a line goes on to the crop's edge
+        determinant, left, top = FLATTEST, 0, 0
+    x = np.arange(left, region.size - left) - region.middle[0]
+    y = (np.arange(top, region.size - top) - region.middle[1])[:, None]
+    ellipse = yy * x * x - 2 * xy * x * y + xx * y * y < 4 * determinant  # two standard deviations
+    return float(np.count_nonzero(ellipse != region.framed(left, top))) / region.area
+
+
+def _room(region: Region, axis: int, reach: float) -> int:
+    """Pixels between the crop's edge and a window that holds the bean and what is within ``reach`` of its middle."""
+    middle, room = float(region.middle[axis]), (region.left, region.top)[axis]
+    return max(min(room, floor(middle - reach), region.size - 1 - ceil(middle + reach)), 0)
+
+
+def _harmonics(region: Region) -> Iterator[float]:
     """Strength of the outline's slow waves, relative to the mean radius: lopsided, elongated, three-cornered."""
-    points = _outline(region.mask).reshape(-1, 2) - _middle(region.mask)
+    origin = np.array([region.left, region.top])  # whole numbers of pixels
+    points = region.outline.reshape(-1, 2) + origin - region.middle
     angles, radii = np.arctan2(points[:, 1], points[:, 0]), np.hypot(points[:, 0], points[:, 1])
     order = np.argsort(angles, kind="stable")
     around = np.interp(_turns(), angles[order], radii[order], period=2 * np.pi)
@@ -113,7 +112,7 @@ def _harmonics(region: _Region) -> Iterator[float]:
     yield from (float(np.log(waves[k] + 0.002)) for k in HARMONICS)
 
 
-def _symmetry(region: _Region) -> Iterator[float]:
+def _symmetry(region: Region) -> Iterator[float]:
     """Mean colour difference from the mirror image, and share of the area that has no counterpart."""
     for axis in (1, 0):  # left against right, top against bottom
         flipped = np.asarray(cv2.flip(region.mask, axis), np.uint8)
@@ -122,63 +121,69 @@ def _symmetry(region: _Region) -> Iterator[float]:
         yield float(np.count_nonzero(region.mask != flipped)) / region.area
 
 
-def _colour(region: _Region) -> Iterator[float]:
+def _colour(region: Region) -> Iterator[float]:
     """Percentiles of each channel, then how the channels go together."""
-    inside = region.lab[region.mask > 0]  # (pixels, 3)
-    yield from np.percentile(inside, LEVELS, axis=0).T.ravel().tolist()
-    centred = inside - inside.mean(axis=0)
-    spread = centred.T @ centred / len(inside) + np.eye(3) * 0.25  # bits of camera noise keep a flat bean finite
+    pixels = region.lab[region.inside]  # (pixels, 3)
+    yield from quantiles(pixels, LEVELS)
+    centred = pixels - pixels.mean(axis=0)
+    spread = centred.T @ centred / len(pixels) + np.eye(3) * 0.25  # bits of camera noise keep a flat bean finite
     deviation = np.sqrt(np.diag(spread))
     together = spread / np.outer(deviation, deviation)
     yield from (float(together[i, j]) for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
-def _rim(region: _Region) -> Iterator[float]:
+def _rim(region: Region) -> Iterator[float]:
     """Colour of the rim less that of the rest: shading, and edges that are burnt, chipped or bleached."""
     for width in RIMS:
-        rim = region.mask & (region.depth <= width).astype(np.uint8)
-        rest = region.mask & ~rim
+        rim = region.mask & (region.depth <= width).view(np.uint8)
+        rest = region.mask ^ rim
         middle = cv2.mean(region.lab, rest if rest.any() else region.mask)
-        yield from np.subtract(cv2.mean(region.lab, rim)[:3], middle[:3]).tolist()
+        yield from (a - b for a, b in zip(cv2.mean(region.lab, rim)[:3], middle[:3], strict=True))
 
 
-def _evenness(region: _Region) -> Iterator[float]:
+def _evenness(region: Region) -> Iterator[float]:
     """How much the rim's colour changes around the bean: log of the standard deviation between sectors."""
-    rim = (region.mask > 0) & (region.depth <= RIM_OF_SECTORS)
-    sector = _sectors(len(rim))[rim]
+    rim = region.inside & (region.depth <= RIM_OF_SECTORS)
+    sector, colours = region.windowed(_sectors(region.size))[rim], region.lab[rim]
     count = np.bincount(sector, minlength=SECTORS)
-    for channel in range(3):
-        means = np.bincount(sector, region.lab[..., channel][rim], SECTORS)[count > 0] / count[count > 0]
-        yield float(np.log(means.std() + 0.1))
+    seen = count > 0
+    sums = np.stack([np.bincount(sector, colours[:, channel], SECTORS) for channel in range(3)])[:, seen]
+    yield from (float(np.log(deviation + 0.1)) for deviation in (sums / count[seen]).std(axis=1))
 
 
-def _texture(region: _Region) -> Iterator[float]:
+def _texture(region: Region) -> Iterator[float]:
     """Gradient and curvature of lightness with and without the rim, then the strength of bands of texture (all log)."""
-    light = np.ascontiguousarray(region.lab[..., 0])
+    light = region.light
     across, down = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
     slope = np.sqrt(across * across + down * down) / 8  # cv2.magnitude rounds as memory happens to be aligned
     bend = np.abs(cv2.Laplacian(light, cv2.CV_32F))
-    inner = region.mask & (region.depth > 2).astype(np.uint8)
+    inner = region.mask & (region.depth > 2).view(np.uint8)
     inner = inner if inner.any() else region.mask
     yield from (_log(cv2.mean(picture, where)[0]) for where in (region.mask, inner) for picture in (slope, bend))
-    finer = light
-    for width in BANDS:
-        coarser = _smooth_inside(light, region.mask, width * region.unit)
-        yield _log(cv2.mean(cv2.multiply(finer - coarser, finer - coarser), inner)[0])
+    weight = region.mask.astype(np.float32)
+    weighted, finer = light * weight, light
+    for width in BANDS:  # Gaussian means of what lies inside the outline (normalised convolution)
+        total, share = (region.blurred(values, width * region.unit) for values in (weighted, weight))
+        coarser = total / (share + np.float32(1e-3))
+        band = finer - coarser
+        yield _log(cv2.mean(band * band, inner)[0])
         finer = coarser
 
 
-def _spots(region: _Region) -> Iterator[float]:
+def _spots(region: Region) -> Iterator[float]:
     """Small dark and pale spots on the bean, their mean and their strongest (log): holes, mould, chips of skin."""
-    light = region.lab[..., 0]
-    inside = region.mask > 0
-    filled = np.where(inside, light, np.median(light[inside])).astype(np.float32)
-    for side in SPOTS:
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(side * region.unit / 2 - 0.5) + 1,) * 2)
+    level = median(region.lights)
+    filled = np.full(region.light.shape, level, np.float32)
+    np.copyto(filled, region.light, where=region.inside)
+    discs = [round(side * region.unit / 2 - 0.5) for side in SPOTS]  # pixels from the middle to the edge
+    down, right = (min(max(discs), room) for room in (region.top, region.left))
+    around = cv2.copyMakeBorder(filled, down, down, right, right, cv2.BORDER_CONSTANT, value=float(level))
+    inside = region.framed(region.left - right, region.top - down).view(np.bool_)
+    for reach in discs:
         for kind in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
-            depth = cv2.morphologyEx(filled, kind, disc)[inside]
+            depth = np.asarray(cv2.morphologyEx(around, kind, _disc(reach)), np.float32)[inside]
             yield _log(float(depth.mean()))
-            yield _log(float(np.percentile(depth, 98)))
+            yield _log(high_quantile(depth, 0.98))
 
 
 class Part(NamedTuple):
@@ -198,7 +203,7 @@ PARTS: Final = (
     Part(("pattern_sides", "outline_sides", "pattern_ends", "outline_ends"), _symmetry),
     Part(
         (
-            *(f"{channel}_{level}" for channel in CHANNELS for level in LEVELS),
+            *(f"{channel}_{100 * level:.0f}" for channel in CHANNELS for level in LEVELS),
             "lightness_with_redness",
             "lightness_with_yellowness",
             "redness_with_yellowness",
@@ -218,32 +223,9 @@ NAMES: Final = tuple(name for part in PARTS for name in part.names)
 """What each number of ``describe`` is."""
 
 
-def _outline(mask: NDArray[np.uint8]) -> Any:
-    """(n, 1, 2) contour of the largest piece."""
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return max(contours, key=len)
-
-
-def _middle(mask: NDArray[np.uint8]) -> NDArray[np.float64]:
-    moments = cv2.moments(mask, binaryImage=True)
-    return np.array([moments["m10"], moments["m01"]]) / moments["m00"]
-
-
-def _ellipse(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(size, size) ellipse that has the mask's second moments."""
-    moments = cv2.moments(mask, binaryImage=True)
-    xx, xy, yy = (moments[name] / moments["m00"] for name in ("mu20", "mu11", "mu02"))
-    determinant = max(xx * yy - xy * xy, 1e-6)
-    middle_x, middle_y = _middle(mask)
-    x, y = np.arange(len(mask)) - middle_x, (np.arange(len(mask)) - middle_y)[:, None]
-    return (yy * x * x - 2 * xy * x * y + xx * y * y) / determinant < 4  # two standard deviations
-
-
-def _smooth_inside(light: NDArray[np.float32], mask: NDArray[np.uint8], width: float) -> NDArray[np.float32]:
-    """Gaussian mean of what lies inside the outline (normalised convolution)."""
-    weight = mask.astype(np.float32)
-    total = cv2.GaussianBlur(light * weight, (0, 0), width)
-    return np.asarray(total / (cv2.GaussianBlur(weight, (0, 0), width) + 1e-3), np.float32)
+@lru_cache(maxsize=16)
+def _disc(reach: int) -> Any:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
 
 
 def _log(value: float) -> float:

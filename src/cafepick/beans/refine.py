@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from cafepick.beans.background import distance, to_lab
+from cafepick.cores import shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,19 +66,19 @@ def draw_outlines(
     reduced = photo.shape[:2] != labels.shape
     reach = round(REACH * photo.shape[1] / labels.shape[1])
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
-    outlines = []
-    for label, bean in beans.items():
-        left, top, width, height = cv2.boundingRect(bean.hull)
+
+    def drawn(bean: tuple[int, Piece]) -> NDArray[np.float32] | None:
+        label, piece = bean
+        left, top, width, height = cv2.boundingRect(piece.hull)
         rows = slice(max(top - REACH - 1, 0), top + height + REACH + 1)
         columns = slice(max(left - REACH - 1, 0), left + width + REACH + 1)
         if reduced:
             patch = _full_patch(photo, labels, (rows, columns), background)
         else:
             patch = _Patch(difference[rows, columns], labels[rows, columns], columns.start, rows.start)
-        outline = _outline(patch, label, disc)
-        if outline is not None:
-            outlines.append(outline)
-    return outlines
+        return _outline(patch, label, disc)
+
+    return [outline for outline in shared(drawn, list(beans.items())) if outline is not None]
 
 
 def _full_patch(
@@ -117,12 +118,23 @@ def _outline(patch: _Patch, label: int, reach: Any) -> NDArray[np.float32] | Non
     """
     inside = patch.labels == label
     own = inside.view(np.uint8)
-    zone = cv2.dilate(own, reach).view(bool) & ((patch.labels == 0) | inside)
     level = np.minimum(LEVEL * _typical_inside(patch.difference, own), SURE)
-    mask = (patch.difference > level) & zone
+    mask = (patch.difference > level) & ((patch.labels == 0) | inside)
+    mask &= _zone(mask, own, reach)
     found, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     largest = max(found, key=len, default=np.empty((0, 2), np.int32)).reshape(-1, 2)
     return (largest + np.array([patch.x, patch.y])).astype(np.float32) if len(largest) >= FEWEST_POINTS else None
+
+
+def _zone(mask: NDArray[np.bool_], own: NDArray[np.uint8], disc: Any) -> NDArray[np.bool_]:
+    """(h, w) what lies within a disc of the label; outside the mask, the answer may be wrong.
+
+    Squares are many times as quick as a disc. One that the disc holds mostly reaches all that the disc would.
+    """
+    radius = disc.shape[0] // 2
+    squares = (np.ones((2 * side + 1,) * 2, np.uint8) for side in (int(0.7 * radius), radius))
+    inner, outer = (cv2.dilate(own, square).view(bool) for square in squares)
+    return cv2.dilate(own, disc).view(bool) if (mask & outer & ~inner).any() else inner
 
 
 def _typical_inside(difference: NDArray[np.float32], own: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 Colour = tuple[int, int, int]
@@ -27,6 +29,8 @@ INK: Final[Colour] = (38, 38, 38)
 
 _SUBPIXEL_BITS: Final = 4
 PAINT_OPACITY: Final = 0.55
+MARGIN: Final = 3
+"""Pixels around a painted region that its edge's line may cover, and one more."""
 
 
 class Area(NamedTuple):
@@ -85,10 +89,32 @@ def brackets(
 
 def paint(image: NDArray[np.uint8], region: NDArray[np.bool_], colour: Colour) -> None:
     """Tint a region (H, W), and line its edge in white, so that it shows on any ground and without colour vision."""
+    for piece in _pieces(region):
+        _paint(piece.of(image), piece.of(region), colour)
+
+
+def _paint(image: NDArray[np.uint8], region: NDArray[np.bool_], colour: Colour) -> None:
     tinted = (1 - PAINT_OPACITY) * image[region] + PAINT_OPACITY * np.array(colour)
     image[region] = np.rint(tinted).astype(np.uint8)
     edges, _ = cv2.findContours(region.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(image, edges, -1, WHITE, 1, cv2.LINE_AA)
+
+
+def _pieces(region: NDArray[np.bool_]) -> Iterator[Area]:
+    """Rectangles, apart from each other, that hold all of a region (H, W) and what a line along its edge covers."""
+    for top, bottom in _runs(np.asarray(region.any(axis=1))):
+        for left, right in _runs(np.asarray(region[top:bottom].any(axis=0))):
+            yield Area(left, top, right - left, bottom - top)
+
+
+def _runs(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Beginnings and ends of the runs of marked places, with ``MARGIN`` places more on either side."""
+    places = np.flatnonzero(marked)
+    if not len(places):
+        return []
+    breaks = np.flatnonzero(np.diff(places) > 2 * MARGIN)
+    starts, ends = places[[0, *(breaks + 1)]] - MARGIN, places[[*breaks, -1]] + MARGIN + 1
+    return list(zip(np.maximum(starts, 0).tolist(), np.minimum(ends, len(marked)).tolist(), strict=True))
 
 
 def cross(image: NDArray[np.uint8], place: tuple[float, float], colour: Colour, *, size: float, width: int) -> None:
@@ -99,6 +125,7 @@ def cross(image: NDArray[np.uint8], place: tuple[float, float], colour: Colour, 
         _polyline(image, np.stack([middle - reach, middle + reach]), colour, width, closed=False)
 
 
+@lru_cache(maxsize=2048)
 def text_size(text: str, height: int) -> tuple[int, int]:
     """Return width and height in pixels of ``text`` set in a font of this height."""
     left, top, right, bottom = _font(height).getbbox(text, anchor="ls")

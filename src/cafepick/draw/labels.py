@@ -28,7 +28,7 @@ class Ground:
     """What covers each pixel of a picture: beans, counted from 1, labels, or nothing."""
 
     def __init__(self, shape: tuple[int, int], contours: Sequence[NDArray[np.float32]]) -> None:
-        self.cover = np.zeros(shape, np.int32)
+        self.cover = np.zeros(shape, np.int16 if len(contours) <= np.iinfo(np.int16).max else np.int32)
         self.contours = contours
         for number, contour in enumerate(contours, start=1):
             cv2.fillPoly(self.cover, [np.rint(contour).astype(np.int32)], number)
@@ -42,8 +42,13 @@ class Ground:
             own: number of the bean that it belongs to.
             gap: space between the bean's outline and the label, in pixels.
         """
-        places = list(self._places(width, height, own, gap))
-        best = min(places, key=lambda area: self._cost(area, own))  # of equals the first, which is preferred
+        best, least = Area(0, 0, width, height), np.inf
+        for area in self._places(width, height, own, gap):
+            cost = self._cost(area, own)
+            if cost < least:  # of equals the first, which is preferred
+                best, least = area, cost
+            if not cost:
+                break
         best.of(self.cover)[:] = _LABEL
         return best
 
@@ -64,5 +69,8 @@ class Ground:
 
     def _cost(self, area: Area, own: int) -> float:
         covered = area.of(self.cover)
-        costs = np.where(covered == own, OWN_COST, OTHER_COST) * (covered > 0) + LABEL_COST * (covered == _LABEL)
-        return float(costs.mean())
+        if not covered.any():
+            return 0.0
+        own_pixels, labels = np.count_nonzero(covered == own), np.count_nonzero(covered == _LABEL)
+        others = np.count_nonzero(covered) - own_pixels - labels
+        return (OWN_COST * own_pixels + OTHER_COST * others + LABEL_COST * labels) / covered.size

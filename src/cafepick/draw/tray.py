@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from cafepick.beans.crop import map_to_photo
+from cafepick.beans.crop import Patch, map_to_photo
+from cafepick.cores import shared
 from cafepick.draw import ink
 from cafepick.draw.labels import Ground
 from cafepick.types import Judgement, Outline, Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from cafepick.draw.ink import Area
 
 SMALLEST_BEAN: Final = 88
 """Side in pixels of a median bean in the overlay: small photos are enlarged until a number can be read on it."""
@@ -51,15 +54,20 @@ def overlay(photo: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> NDArray[np
         (H', W', 3) RGB: the photo at some factor of at least 1, with a bar below; a ``whole`` photo inside a frame.
     """
     factor = _factor(photo, verdicts)
-    picture = _enlarged(photo, factor)
-    defects = masks(photo.shape[:2], verdicts)
-    ink.paint(picture, _enlarged(defects, factor) > 127, ink.RED)
     beans = [_Bean(verdict, _scaled(verdict.outline, factor)) for verdict in verdicts if verdict.outline is not None]
+    height, width = (round(side * factor) for side in photo.shape[:2])
+    edge = 0 if beans else _frame_width((height, width))
+    bars = [bar(width + 2 * edge, verdicts) for bar in (_legend, _reasons)]
+    canvas = np.empty((height + 2 * edge + sum(map(len, bars)), width + 2 * edge, 3), np.uint8)
+    np.concatenate(bars, out=canvas[height + 2 * edge :])
+    picture = canvas[edge : height + edge, edge : width + edge]
+    picture[:] = _resized(photo, (width, height))
+    ink.paint(picture, _resized(masks(photo.shape[:2], verdicts), (width, height)) > 127, ink.RED)
     if beans:
         _draw_beans(picture, beans)
     else:
-        picture = _framed(picture, verdicts)
-    return np.vstack([picture, _legend(picture.shape[1], verdicts), _reasons(picture.shape[1], verdicts)])
+        _draw_frame(canvas[: height + 2 * edge], edge, verdicts)
+    return canvas
 
 
 def masks(shape: tuple[int, int], verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
@@ -67,13 +75,12 @@ def masks(shape: tuple[int, int], verdicts: Sequence[Verdict]) -> NDArray[np.uin
 
     A defect may reach beyond its bean, where a part is missing, but never onto another bean.
     """
-    owner = _owners(shape, verdicts)
     found = np.zeros(shape, np.uint8)
-    for position, verdict in enumerate(verdicts, start=1):
-        if verdict.judgement is Judgement.NG and verdict.evidence is not None:
-            region, x, y = map_to_photo(verdict.evidence.segmentation, verdict.evidence.crop, shape)
-            here = np.s_[y : y + region.shape[0], x : x + region.shape[1]]
-            found[here][region & np.isin(owner[here], (0, position))] = 255
+    defects = _defects(shape, verdicts)
+    owner = _owners(shape, verdicts, [patch.place for patch in defects.values()])
+    for position, patch in defects.items():
+        beans = owner[patch.place]
+        found[patch.place][patch.values & ((beans == 0) | (beans == position))] = 255
     return found
 
 
@@ -84,12 +91,29 @@ class _Bean:
     """(n, 2), pixels of the overlay."""
 
 
-def _owners(shape: tuple[int, int], verdicts: Sequence[Verdict]) -> NDArray[np.int32]:
-    """(H, W) position of the bean that covers each pixel, counted from 1; 0 for none."""
+def _defects(shape: tuple[int, int], verdicts: Sequence[Verdict]) -> dict[int, Patch]:
+    """Where in the photo each NG subject shows a defect, by position, counted from 1."""
+    return {
+        position: map_to_photo(verdict.evidence.segmentation, verdict.evidence.crop, shape)
+        for position, verdict in enumerate(verdicts, start=1)
+        if verdict.judgement is Judgement.NG and verdict.evidence is not None
+    }
+
+
+def _owners(
+    shape: tuple[int, int], verdicts: Sequence[Verdict], places: Sequence[tuple[slice, slice]]
+) -> NDArray[np.int32]:
+    """(H, W) position of the bean that covers each pixel of some places, counted from 1; 0 for none."""
     owner = np.zeros(shape, np.int32)
+    boxes = np.array([(x.start, y.start, x.stop, y.stop) for y, x in places]).reshape(-1, 4)
     for position, verdict in enumerate(verdicts, start=1):
-        if verdict.outline is not None:
-            cv2.fillPoly(owner, [np.rint(verdict.outline.contour).astype(np.int32)], position)
+        if verdict.outline is None:
+            continue
+        points = np.rint(verdict.outline.contour).astype(np.int32)
+        left, top, width, height = cv2.boundingRect(points)
+        near = (boxes[:, :2] <= [left + width, top + height]).all(axis=1) & (boxes[:, 2:] >= [left, top]).all(axis=1)
+        if near.any():
+            cv2.fillPoly(owner, [points], position)
     return owner
 
 
@@ -107,10 +131,12 @@ def _factor(photo: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> float:
     return max(min(wanted, np.sqrt(MOST_PIXELS / photo[..., 0].size)), 1.0)
 
 
-def _enlarged(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
-    size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Enlarge to a width and height; the image itself where it has them."""
+    if size == image.shape[1::-1]:
+        return image
     smooth = cv2.INTER_LINEAR if image.ndim == 2 else cv2.INTER_CUBIC
-    return np.array(cv2.resize(image, size, interpolation=smooth), np.uint8)
+    return np.asarray(cv2.resize(image, size, interpolation=smooth), np.uint8)
 
 
 def _scaled(line: Outline, factor: float) -> NDArray[np.float32]:
@@ -121,11 +147,20 @@ def _draw_beans(picture: NDArray[np.uint8], beans: Sequence[_Bean]) -> None:
     """Draw quiet things first: nothing may cover an NG bean or its plate."""
     unit = float(np.median([_side(bean.contour) for bean in beans])) / SMALLEST_BEAN
     beans = sorted(beans, key=lambda bean: bean.verdict.judgement is Judgement.NG)
-    for bean in beans:
-        _draw_outline(picture, bean, unit)
-    ground = Ground(picture.shape[:2], [bean.contour for bean in beans])
-    for own, bean in reversed(list(enumerate(beans, start=1))):  # NG plates choose their places first
-        _draw_label(picture, bean, own, ground, unit)
+
+    def draw_outlines() -> list[Area]:
+        for bean in beans:
+            _draw_outline(picture, bean, unit)
+        return []
+
+    def place_labels() -> list[Area]:
+        ground = Ground(picture.shape[:2], [bean.contour for bean in beans])
+        numbered = reversed(list(enumerate(beans, start=1)))  # NG plates choose their places first
+        return [_place_label(bean, own, ground, unit) for own, bean in numbered]
+
+    _, areas = shared(lambda part: part(), (draw_outlines, place_labels))
+    for bean, area in zip(reversed(beans), areas, strict=True):
+        _draw_label(picture, bean, area, unit)
 
 
 def _draw_outline(picture: NDArray[np.uint8], bean: _Bean, unit: float) -> None:
@@ -143,23 +178,34 @@ def _draw_outline(picture: NDArray[np.uint8], bean: _Bean, unit: float) -> None:
         ink.outline(picture, bean.contour, ink.BLUE, width=thin)
 
 
-def _draw_label(picture: NDArray[np.uint8], bean: _Bean, own: int, ground: Ground, unit: float) -> None:
+def _place_label(bean: _Bean, own: int, ground: Ground, unit: float) -> Area:
+    """Find a place for the number of a bean; an NG has a plate with a cross and the number."""
+    height = _letters(bean, unit)
+    width, tall = ink.text_size(str(bean.verdict.bean), height)
+    if bean.verdict.judgement is not Judgement.NG:
+        return ground.place(width + 2, tall + 2, own=own, gap=3 * unit)
+    pad = round(height * 0.3)
+    return ground.place(tall + width + 3 * pad, tall + 2 * pad, own=own, gap=0.4 * height)
+
+
+def _letters(bean: _Bean, unit: float) -> int:
+    """Height of a bean's number in pixels."""
+    return max(round(26 * unit), 14) if bean.verdict.judgement is Judgement.NG else max(round(19 * unit), 11)
+
+
+def _draw_label(picture: NDArray[np.uint8], bean: _Bean, area: Area, unit: float) -> None:
+    words, height = str(bean.verdict.bean), _letters(bean, unit)
     if bean.verdict.judgement is Judgement.NG:
-        _draw_plate(picture, bean, own, ground, unit)
+        _draw_plate(picture, words, area, height)
         return
-    words, height = str(bean.verdict.bean), max(round(19 * unit), 11)
-    width, tall = ink.text_size(words, height)
-    area = ground.place(width + 2, tall + 2, own=own, gap=3 * unit)
     colour = COLOURS[bean.verdict.judgement]
     ink.text(picture, words, area.middle, height=height, colour=colour, halo=ink.WHITE)
 
 
-def _draw_plate(picture: NDArray[np.uint8], bean: _Bean, own: int, ground: Ground, unit: float) -> None:
+def _draw_plate(picture: NDArray[np.uint8], words: str, area: Area, height: int) -> None:
     """A filled plate with a cross and the number."""
-    words, height = str(bean.verdict.bean), max(round(26 * unit), 14)
     width, tall = ink.text_size(words, height)
     pad = round(height * 0.3)
-    area = ground.place(tall + width + 3 * pad, tall + 2 * pad, own=own, gap=0.4 * height)
     y = area.middle[1]
     ink.plate(picture, area, ink.VERMILION, rim=max(round(height / 13), 1), radius=pad)
     mark = (area.x + pad + tall / 2, y)
@@ -167,19 +213,23 @@ def _draw_plate(picture: NDArray[np.uint8], bean: _Bean, own: int, ground: Groun
     ink.text(picture, words, (area.x + 2 * pad + tall + width / 2, y), height=height, colour=ink.WHITE)
 
 
-def _framed(picture: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
-    """Put a photo that is itself the subject into a frame of its verdict's style: thick, thin or dashed."""
+def _frame_width(size: tuple[int, int]) -> int:
+    """Width of the frame around a photo, drawn in this height and width, that is itself the subject."""
+    return max(round(min(size) / 40), 4)
+
+
+def _draw_frame(framed: NDArray[np.uint8], width: int, verdicts: Sequence[Verdict]) -> None:
+    """Frame a photo that is itself the subject in its verdict's style: thick, thin or dashed."""
     judgement = verdicts[0].judgement if verdicts else Judgement.EMPTY
-    width = max(round(min(picture.shape[:2]) / 40), 4)
     thick = width if judgement is Judgement.NG else width // 2
-    framed = np.pad(picture, ((width, width), (width, width), (0, 0)), constant_values=255)
+    for edges in (framed[:width], framed[-width:], framed[:, :width], framed[:, -width:]):
+        edges[:] = 255
     right, bottom = framed.shape[1] - 1 - width / 2, framed.shape[0] - 1 - width / 2
     edge = np.array([[width / 2, width / 2], [right, width / 2], [right, bottom], [width / 2, bottom]], np.float32)
     if judgement in (Judgement.OK, Judgement.NG):
         ink.outline(framed, edge, COLOURS[judgement], width=thick)
     else:
         ink.dashes(framed, edge, ink.GREY, width=thick, length=2 * width)
-    return framed
 
 
 def _legend(width: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:

@@ -9,11 +9,13 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cafepick import __version__
 from cafepick.beans.crop import mask_in_crop
+from cafepick.cores import shared
 from cafepick.detector import FALSE_REJECT, Detector, Prepared
 from cafepick.draw import masks, overlay, panel
 from cafepick.errors import PhotoError, SourceError
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cafepick.data.sources import Source
+    from cafepick.types import Evidence
 
 LOGGER: Final = logging.getLogger(__name__)
 
@@ -252,16 +255,23 @@ def _bytes(photo: Photo | Failure) -> int:
 def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], picture: str) -> None:
     drawn = overlay(photo.pixels, verdicts)
     suffix = ".jpg" if drawn[..., 0].size > MOST_PNG_PIXELS else ".png"
-    write_image((job.out / "overlays" / picture).with_suffix(suffix), drawn)
-    write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts))
     folder = job.out / "panels" / PurePosixPath(picture).with_suffix("")
     _remove_panels(folder)
     truth = None if job.panels == "none" else _truth_of(photo)
+
+    def write_panel(bean: int, evidence: Evidence) -> None:
+        part = None if truth is None else mask_in_crop(truth, evidence.crop)
+        write_image(folder / f"{bean:03d}.png", panel(evidence, part))
+
+    parts: list[Callable[[], None]] = [
+        lambda: write_image((job.out / "overlays" / picture).with_suffix(suffix), drawn),
+        lambda: write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts), plain=True),
+    ]
     for verdict in verdicts:
         wanted = job.panels == "all" or (job.panels == "ng" and verdict.judgement is Judgement.NG)
         if wanted and verdict.evidence is not None:
-            part = None if truth is None else mask_in_crop(truth, verdict.evidence.crop)
-            write_image(folder / f"{verdict.bean:03d}.png", panel(verdict.evidence, part))
+            parts.append(partial(write_panel, verdict.bean, verdict.evidence))
+    shared(lambda part: part(), parts)
 
 
 def _remove_panels(folder: Path) -> None:

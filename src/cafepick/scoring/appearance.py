@@ -15,11 +15,13 @@ Scoring needs numpy alone; fitting needs scikit-learn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from cafepick.errors import ArtefactError, TrainingError
+from cafepick.scoring.density import Densities, Mixture, Remembered
 from cafepick.scoring.projection import Projection, fit_projection, projected_without_self
 
 if TYPE_CHECKING:
@@ -37,8 +39,6 @@ SHRINKAGE: Final = 60.0
 SHRINKAGE_RANGE: Final = (0.02, 1.0)
 FARTHEST: Final = 10.0
 """Standard deviations at which a descriptor stops counting, so that one absurd number does not decide alone."""
-NEIGHBOURS: Final = 5
-"""Good subjects whose mean distance counts."""
 MOST_REMEMBERED: Final = 4000
 """Good subjects kept to measure that distance from."""
 FOLDS: Final = 5
@@ -48,24 +48,6 @@ FEWEST: Final = 4
 PROJECTION: Final = "projection."
 QUANTILES: Final = 201
 """Of each descriptor, kept so that a verdict can say what is unusual."""
-
-
-class Mixture(NamedTuple):
-    """One mixture of Gaussians over standardised descriptors."""
-
-    log_weights: NDArray[np.float64]
-    """(kinds,)"""
-    means: NDArray[np.float64]
-    """(kinds, d)"""
-    precisions: NDArray[np.float64]
-    """(kinds, d, d) upper triangular P with inverse covariance P P'."""
-
-    def log_density(self, x: NDArray[np.float64]) -> float:
-        """Of the standardised descriptors (d,) of one subject."""
-        scaled = np.einsum("kd,kde->ke", x - self.means, self.precisions)
-        log_volumes = np.log(np.diagonal(self.precisions, axis1=1, axis2=2)).sum(axis=1)
-        logs = self.log_weights + log_volumes - 0.5 * (np.square(scaled).sum(axis=1) + len(x) * np.log(2 * np.pi))
-        return float(np.logaddexp.reduce(logs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +68,18 @@ class Appearance:
 
     def score(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) scores of descriptors (n, D); higher is more unusual. Each depends on its own row alone."""
-        return np.array([self._score(x) for x in self.standardised(descriptors)])  # one by one: alike in any batch
+        x = self.standardised(descriptors)
+        distances = self._near.distances(x)
+        densities = [self._densities.mean_log(one) for one in x]  # one by one: alike in any batch
+        return 0.5 * np.square(distances) - np.array(densities, np.float64)
 
-    def _score(self, x: NDArray[np.float64]) -> float:
-        squares = np.square(self.remembered - x.astype(np.float32)).sum(axis=1)
-        count = min(NEIGHBOURS, len(squares))
-        distance = float(np.sqrt(np.partition(squares, count - 1)[:count]).mean())
-        return 0.5 * distance**2 - float(np.mean([mixture.log_density(x) for mixture in self.mixtures]))
+    @cached_property
+    def _near(self) -> Remembered:
+        return Remembered(self.remembered)
+
+    @cached_property
+    def _densities(self) -> Densities:
+        return Densities.of(self.mixtures)
 
     def standardised(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, d) in standard deviations from the mean of good subjects."""
@@ -102,11 +89,8 @@ class Appearance:
 
     def ranks(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, d) share of good subjects whose descriptor, not projected, is smaller, 0..1; ties count half."""
-        shares = [
-            (np.searchsorted(column, values, "left") + np.searchsorted(column, values, "right")) / (2 * len(column))
-            for column, values in zip(self.quantiles.T, descriptors.T, strict=True)
-        ]
-        return np.stack(shares, axis=1)
+        below = [(self.quantiles < row).sum(axis=0) + (self.quantiles <= row).sum(axis=0) for row in descriptors]
+        return np.array(below).reshape(descriptors.shape) / (2 * len(self.quantiles))
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays, for the artefact."""

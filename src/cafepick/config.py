@@ -285,7 +285,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         gan=replace(_BETTER, steps=300, ema=0.98),
         encoder=EncoderConfig(steps=300),
         search=SearchConfig(steps=40, learning_rate=0.1, weight=0.9, candidates=256),
-        fusion=_FUSED,
+        fusion=replace(_FUSED, comparison=0.2),  # so short a training's comparison tells less
     ),
 }
 

@@ -6,9 +6,9 @@ Everything here costs as much as the bean is large, not as its crop is. What lie
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import floor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from cafepick.images import to_channels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +27,24 @@ LANES: Final = 8
 EVERY: Final = 16
 SPARE: Final = 4.0
 """A sample of every so many values bounds a high quantile from below, with so many standard deviations to spare."""
+
+
+T = TypeVar("T")
+
+
+class _Once(Generic[T]):
+    """A property computed when first asked for; ``functools.cached_property`` locks all regions out before 3.12."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, region: Any, owner: type | None = None) -> T:
+        value = region.__dict__[self._name] = self._compute(region)
+        return value
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,49 +80,49 @@ class Region:
         lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
         return cls(np.asarray(lab, np.float32), inside[window].copy(), left, top, size)
 
-    @cached_property
+    @_Once
     def unit(self) -> float:
         """Pixels of a unit of length."""
         return self.size / UNITS
 
-    @cached_property
+    @_Once
     def inside(self) -> NDArray[np.bool_]:
         """(h, w) the mask."""
         return self.mask.view(np.bool_)
 
-    @cached_property
+    @_Once
     def area(self) -> float:
         """Pixels inside."""
         return float(np.count_nonzero(self.mask))
 
-    @cached_property
+    @_Once
     def depth(self) -> NDArray[np.float32]:
         """(h, w) distance from the outline, 0 outside, in units."""
         framed = cv2.copyMakeBorder(self.mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)  # a crop's edge ends the bean
         return np.asarray(cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1] / self.unit, np.float32)
 
-    @cached_property
+    @_Once
     def light(self) -> NDArray[np.float32]:
         """(h, w) lightness."""
         return np.asarray(cv2.extractChannel(self.lab, 0), np.float32)
 
-    @cached_property
+    @_Once
     def outline(self) -> Any:
         """(n, 1, 2) contour of the largest piece, x, y in the window."""
         contours, _ = cv2.findContours(self.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         return max(contours, key=len)
 
-    @cached_property
+    @_Once
     def moments(self) -> dict[str, float]:
         """Of the mask, about the window's first pixel."""
         return cv2.moments(self.mask, binaryImage=True)
 
-    @cached_property
+    @_Once
     def lights(self) -> NDArray[np.float32]:
         """(pixels,) lightness inside the outline."""
         return self.light[self.inside]
 
-    @cached_property
+    @_Once
     def middle(self) -> NDArray[np.float64]:
         """(2,) centre of mass, x, y in the crop."""
         m = self.moments

@@ -78,7 +78,9 @@ def draw_outlines(
             patch = _Patch(difference[rows, columns], labels[rows, columns], columns.start, rows.start)
         return _outline(patch, label, disc)
 
-    return [outline for outline in shared(drawn, list(beans.items())) if outline is not None]
+    pieces = list(beans.items())
+    drawings = shared(drawn, pieces) if reduced else map(drawn, pieces)  # small patches are not worth a second thread
+    return [outline for outline in drawings if outline is not None]
 
 
 def _full_patch(

@@ -75,10 +75,10 @@ def teach(visitor: Visitor, server: Served, trays: list[Path], serve: Callable[.
     first.locator(".hit:focus").press("Enter")
     assert good_in(visitor, 0) == before - 2
     assert first.locator("[aria-pressed=false]").count() >= 2
-    visitor.shoot("teach-laptop", whole=True)
-    page.reload()  # what was chosen is still there
+    page.reload()  # right after the tap; what was chosen is still there
     wait_for_beans(visitor, len(trays))
     assert good_in(visitor, 0) == before - 2
+    visitor.shoot("teach-laptop", whole=True)
     expect(page.get_by_text("Ten or more show how light varies")).to_be_visible()
     visitor.button("Start teaching").click()
     assert page.get_by_role("alert").inner_text() == "Give it a name."

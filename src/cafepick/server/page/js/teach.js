@@ -1,6 +1,6 @@
 // Teach: photos of good beans, the beans found in each, a name, and off it goes.
 
-import { announce, fill, h, settled } from "./dom.js";
+import { announce, fill, h } from "./dom.js";
 import { ask, config, get } from "./api.js";
 import { intake } from "./intake.js";
 import { keep, kept } from "./kept.js";
@@ -19,9 +19,6 @@ export async function teachView(place) {
   const photos = []; // lessonPhoto objects, in the order in which they came
   const waiting = [];
   let working = 0;
-  const remember = settled(() => {
-    keep("draft", photos.filter((one) => one.id).map(({ id, name, unticked }) => ({ id, name, unticked: [...unticked] })));
-  }, 300);
   const problems = h("div", {});
   const grid = h("div", { class: "lessons" });
   const total = h("p", { class: "total", role: "status" });
@@ -81,7 +78,8 @@ export async function teachView(place) {
   }
 
   function changed() {
-    remember();
+    // at once: a page that is closed right after a tap must not forget it
+    keep("draft", photos.filter((one) => one.id).map(({ id, name, unticked }) => ({ id, name, unticked: [...unticked] })));
     tell();
   }
 
@@ -95,7 +93,6 @@ export async function teachView(place) {
     const lesson = photos.filter((one) => one.good > 0 || (wish.subject === "whole" && one.id))
       .map(({ id, unticked }) => ({ id, unticked: wish.subject === "whole" ? [] : [...unticked] }));
     const training = await ask("POST", "/trainings", { body: { ...wish, photos: lesson } });
-    remember.cancel();
     keep("draft", null);
     location.hash = `#/training/${training.id}`;
   }

@@ -29,6 +29,7 @@ from cafepick.report.results import Measured, read_results
 from cafepick.report.sections import headline
 from cafepick.report.trust import Check, Grade, checks, overall
 from cafepick.report.words import NOUNS, TEXTS, Words
+from cafepick.scoring.omissions import Omission
 from cafepick.scoring.reasons import COMPARATIVES
 from cafepick.types import Judgement, Mistake, Reason, SubjectRow
 
@@ -398,6 +399,19 @@ class TestMissing:
         assert "there are no labels" in text
         assert "None" not in text
         assert "nan" not in text
+
+    def test_what_is_missing_is_told_in_the_language_of_the_report(self, report) -> None:
+        lone = [Omission(name, "no_defective").as_json() for name in ("auroc", "miss_rate")]
+        foreign = {"about": "pixel", "reason": "of_tomorrow", "values": {"n": 1}, "text": "told by a later version"}
+        damaged = {"about": "masks", "reason": "masks_beside", "values": [], "text": "only the English is left"}
+        metrics = metrics_with(omitted=[*lone, foreign, damaged, "a bare sentence"])
+        english, japanese = (Page(report(metrics, language=language)).text for language in ("en", "ja"))
+        assert "AUROC, bad beans missed: there is no defective subject." in english
+        assert "AUROC、見逃し：欠点豆が1つもありません。" in japanese
+        assert "there is no defective subject" not in japanese
+        for words in ("told by a later version", "only the English is left", "a bare sentence"):
+            assert words in english
+            assert words in japanese
 
     @pytest.mark.parametrize("key", sorted(METRICS))
     def test_any_one_measure_may_be_missing(self, report, key) -> None:

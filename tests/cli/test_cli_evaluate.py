@@ -14,6 +14,7 @@ from cli_commands import Run
 
 from cafepick.cli.evaluate import summary
 from cafepick.data.demo import DemoData
+from cafepick.scoring.omissions import Omission
 
 RATE = ("--false-reject", "0.05")
 
@@ -166,10 +167,14 @@ def test_each_reason_is_said_once() -> None:
         "false_reject": {"promised": 0.01, "upper_bound": 0.03, "realised": None},
         "miss_rate": None,
         "finding": None,
-        "omitted": ["auroc: there is no defective subject", "roc: there is no defective subject", "pixel: no masks"],
+        "omitted": [
+            Omission("auroc", "no_defective").as_json(),
+            Omission("roc", "no_defective").as_json(),
+            Omission("seen_before", "learnt_from", {"learnt": 1, "photos": 2}).as_json(),
+        ],
     }
     assert summary(metrics).splitlines() == [
         "3 good and 0 defective subjects in 1 photos",
         "auroc, roc: there is no defective subject",
-        "pixel: no masks",
+        "seen before: 1 of 2 photos are among those that the model learnt from, so it looks better than it is",
     ]

@@ -22,6 +22,7 @@ from cafepick.scoring.evaluation import (
     evaluate_pixels,
     evaluate_subjects,
 )
+from cafepick.scoring.omissions import Omission
 
 CHOSEN = Promise(0.1, 0.2, 1.0)
 
@@ -83,7 +84,8 @@ def test_every_value_lies_in_its_interval_and_all_is_plain_json(good, black, sou
 def test_one_class_only_gives_rates_and_reasons(label, absent, rate):
     findings = evaluate_subjects(judged([label] * 10, np.arange(10)), CHOSEN, [CHOSEN])
     assert all(findings.numbers[name] is None for name in (*RANKING, rate))
-    assert {f"{name}: there is no {absent} subject" for name in RANKING} <= set(findings.omitted)
+    said = {f"{one.about}: {one.text}" for one in findings.omitted}
+    assert {f"{name}: there is no {absent} subject" for name in RANKING} <= said
     if label == "good":
         assert findings.numbers["false_reject"]["realised"]["value"] == 0.8
         assert findings.numbers["classes"] == {}
@@ -120,7 +122,7 @@ def test_curves_keep_their_ends_and_their_area(size, seed):
 
 def test_a_class_in_one_photo_is_said_to_be():
     case = judged(["good"] * 4 + ["black"] * 4, np.arange(8), photos=np.repeat([0, 1, 2], [2, 2, 4]))
-    assert any(reason.startswith("intervals:") for reason in evaluate_subjects(case, CHOSEN, []).omitted)
+    assert evaluate_subjects(case, CHOSEN, []).omitted == (Omission("intervals", "lone_photo"),)
 
 
 def pixels(mask: np.ndarray, anomaly: np.ndarray) -> PixelTruth:
@@ -147,7 +149,7 @@ def test_overlap_of_segmentations_is_pooled_over_photos():
 def test_masks_of_one_kind_say_nothing(mask, kind):
     findings = evaluate_pixels([pixels(mask, mask)])
     assert findings.numbers == {"pixel": None}
-    assert findings.omitted == (f"pixel: the masks of 1 photos mark {kind} pixel as defect",)
+    assert [one.text for one in findings.omitted] == [f"the masks of 1 photos mark {kind} pixel as defect"]
 
 
 def test_finding_counts_pairs_over_all_photos():

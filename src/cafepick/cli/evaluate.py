@@ -131,12 +131,11 @@ def summary(metrics: dict[str, Any]) -> str:
     return "\n".join([*lines, *_reasons(metrics["omitted"])])
 
 
-def _reasons(omitted: Sequence[str]) -> list[str]:
+def _reasons(omitted: Sequence[dict[str, Any]]) -> list[str]:
     """Say each reason once, behind all that it concerns."""
     concerned: dict[str, list[str]] = {}
     for entry in omitted:
-        name, _, reason = entry.partition(": ")
-        concerned.setdefault(reason, []).append(name)
+        concerned.setdefault(entry["text"], []).append(entry["about"].replace("_", " "))
     return [f"{', '.join(names)}: {reason}" for reason, names in concerned.items()]
 
 

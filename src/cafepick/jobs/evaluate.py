@@ -31,6 +31,7 @@ from cafepick.scoring.evaluation import (
     evaluate_pixels,
     evaluate_subjects,
 )
+from cafepick.scoring.omissions import Omission
 from cafepick.types import Judgement, Mistake, SubjectRow
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def evaluate_source(job: Evaluation, *, progress: Progress, stopping: Callable[[
     return result
 
 
-def _write_results(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks: Sequence[str]) -> Evaluated:
+def _write_results(
+    job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks: Sequence[Omission]
+) -> Evaluated:
     metrics = _metrics(job, notes, failures, remarks)
     write_csv(job.out / "scores.csv", (*COLUMNS, *PART_COLUMNS, "label"), notes.table)
     write_json(job.out / "metrics.json", metrics)
@@ -176,7 +179,7 @@ def _judge(
     return notes, sorted(failures, key=lambda failure: place[failure.name])
 
 
-def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks: Sequence[str]) -> dict[str, Any]:
+def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks: Sequence[Omission]) -> dict[str, Any]:
     """Return the content of ``metrics.json``."""
     judged = notes.judged()
     subjects = evaluate_subjects(judged, _promise(job.detector, job.false_reject), _promises(job))
@@ -184,6 +187,7 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
     verdicts = Counter(row.verdict for row in notes.subjects)
     unmatched = sum(row.label is None and row.score is not None for row in notes.subjects)
     facts = job.detector.facts
+    omitted = [*remarks, *_hints(job, judged, notes), *subjects.omitted, *pixels.omitted, *finding.omitted]
     return {
         "schema": SCHEMA,
         "cafepick": __version__,
@@ -209,7 +213,7 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         **subjects.numbers,
         **pixels.numbers,
         **finding.numbers,
-        "omitted": [*remarks, *_hints(job, judged, notes), *subjects.omitted, *pixels.omitted, *finding.omitted],
+        "omitted": [omission.as_json() for omission in omitted],
     }
 
 
@@ -227,10 +231,9 @@ def _promises(job: Evaluation) -> list[Promise]:
 def _pixels(job: Evaluation, notes: Notes) -> Findings:
     if not notes.pixels or not any(one.mask.any() for one in notes.pixels):
         masks = any(item.mask_path is not None for item in job.source.items)
-        reason = "no mask that could be used marks a defect" if masks else "the source has no masks"
-        return Findings({"pixel": None}, (f"pixel: {reason}",))
+        return Findings({"pixel": None}, (Omission("pixel", "no_usable_mask" if masks else "no_masks"),))
     findings = evaluate_pixels(notes.pixels)
-    left_out = f"pixel: {notes.without_mask} photos with defects have no mask and are left out"
+    left_out = Omission("pixel", "without_mask", {"photos": notes.without_mask})
     return findings._replace(omitted=(*findings.omitted, *([left_out] if notes.without_mask else [])))
 
 
@@ -238,30 +241,31 @@ def _finding(job: Evaluation, notes: Notes) -> Findings:
     if notes.found:
         return evaluate_finding(notes.found)
     if job.labelling.use_outlines:
-        reason = "the annotated outlines themselves were judged (--use-outlines)"
+        reason = "outlines_judged"
     elif all(item.outlines is None for item in job.source.items):
-        reason = "the source has no outlines"
+        reason = "no_outlines"
     else:
-        reason = "the model judges whole photos"
-    return Findings({"finding": None}, (f"finding: {reason}",))
+        reason = "whole_photos"
+    return Findings({"finding": None}, (Omission("finding", reason),))
 
 
-def _hints(job: Evaluation, judged: Judged, notes: Notes) -> list[str]:
+def _hints(job: Evaluation, judged: Judged, notes: Notes) -> list[Omission]:
     """Say what may be a slip of the user."""
     hints = [*_seen_before(job, notes), *_unmarked(job, notes)]
     if len(judged) and judged.defective.all():
         classes = ", ".join(sorted({str(label) for label in judged.labels}))
-        hints.append(f"good: none of the classes {classes} means good; name one that does with --good")
+        hints.append(Omission("good", "no_class_good", {"classes": classes}))
     if job.labelling.labels is not None:
         there = {(row.image, row.bean) for row in notes.subjects}
         photos = {row.image for row in notes.subjects}
         lost = sorted(bean for bean in job.labelling.labels.beans if bean not in there and bean[0] in photos)
         if lost:
-            hints.append(f"labels: {len(lost)} labelled beans were not found, first bean {lost[0][1]} of {lost[0][0]}")
+            first = {"first": lost[0][0], "bean": lost[0][1]}
+            hints.append(Omission("labels", "beans_not_found", {"beans": len(lost), **first}))
     return hints
 
 
-def _unmarked(job: Evaluation, notes: Notes) -> list[str]:
+def _unmarked(job: Evaluation, notes: Notes) -> list[Omission]:
     """Tell of photos of defects whose mask marks none of their beans: the mask may be the wrong one."""
     if job.labelling.labels is not None:
         return []
@@ -271,15 +275,14 @@ def _unmarked(job: Evaluation, notes: Notes) -> list[str]:
     lost = [item.name for item in masked if item.name in judged and item.name not in marked]
     if not lost:
         return []
-    return [f"masks: {len(lost)} masks mark no bean of their photo, so all count as good, first that of {lost[0]}"]
+    return [Omission("masks", "masks_beside", {"masks": len(lost), "first": lost[0]})]
 
 
-def _seen_before(job: Evaluation, notes: Notes) -> list[str]:
+def _seen_before(job: Evaluation, notes: Notes) -> list[Omission]:
     """Tell of photos that the model learnt from, under any name: it knows their beans."""
     if not notes.learnt:
         return []
-    photos = f"{notes.learnt} of {len(job.source.items)} photos are"
-    return [f"seen before: {photos} among those that the model learnt from, so it looks better than it is"]
+    return [Omission("seen_before", "learnt_from", {"learnt": notes.learnt, "photos": len(job.source.items)})]
 
 
 def _nothing_judged(job: Evaluation, notes: Notes, failures: Sequence[Failure]) -> SourceError:

@@ -14,6 +14,7 @@ from cafepick.errors import ConfigError, PhotoError, SourceError
 from cafepick.images import read_mask
 from cafepick.jobs.match import match_outlines
 from cafepick.scoring.evaluation import Found
+from cafepick.scoring.omissions import Omission
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ class Labelling:
         """Tell whether a class counts as good."""
         return label.casefold() in {name.casefold() for name in self.good}
 
-    def check(self, source: Source) -> tuple[str, ...]:
+    def check(self, source: Source) -> tuple[Omission, ...]:
         """Refuse labels that cannot work; return what else should be known of them.
 
         Raises:
@@ -97,7 +98,7 @@ class Labelling:
             raise ConfigError(f"--good {missing[0]} is none of the classes {', '.join(classes)}: correct it")
         if not unknown:
             return ()
-        return (f"labels: {len(unknown)} labelled photos are not in the source, first {unknown[0]}",)
+        return (Omission("labels", "photos_not_there", {"photos": len(unknown), "first": unknown[0]}),)
 
     def digest(self, source: Source) -> str:
         """Return a hash of all that is known about the photos of ``source``, their names included."""

@@ -6,6 +6,8 @@
 
 from typing import Final
 
+from cafepick.scoring.omissions import REASONS
+
 ENGLISH: Final[dict[str, str]] = {
     # Nouns
     "beans.good": "good beans",
@@ -225,6 +227,31 @@ ENGLISH: Final[dict[str, str]] = {
     "made.versions": "Versions and machine",
     "made.none": "not recorded",
     "omitted": "What was not measured, and why",
+    "omitted.entry": "{about}: {reason}.",
+    "omitted.about.auroc": "AUROC",
+    "omitted.about.average_precision": "average precision",
+    "omitted.about.f1_max": "best F1",
+    "omitted.about.parts": "scores side by side",
+    "omitted.about.roc": "ROC curve",
+    "omitted.about.precision_recall": "precision-recall curve",
+    "omitted.about.false_reject.realised": "{good} rejected by mistake",
+    "omitted.about.promise.realised": "whether promises are kept",
+    "omitted.about.promise.missed": "{bad} missed at other rates",
+    "omitted.about.miss_rate": "{bad} missed",
+    "omitted.about.classes": "results by class",
+    "omitted.about.classes.auroc": "AUROC by class",
+    "omitted.about.intervals": "intervals",
+    "omitted.about.pixel": "places of defects",
+    "omitted.about.finding": "finding",
+    "omitted.about.finding.recall": "share found",
+    "omitted.about.finding.precision": "share found rightly",
+    "omitted.about.finding.median_iou": "overlap of outlines",
+    "omitted.about.good": "{good}",
+    "omitted.about.labels": "labels",
+    "omitted.about.masks": "masks",
+    "omitted.about.seen_before": "seen before",
+    "omitted.about.found": "{bad} found",
+    **{f"omitted.{key}": words for key, words in REASONS.items()},
     "unreadable": "Photos that could not be read",
     "unreadable.more": "and {n} more",
     "foot": "Intervals are 95\u00a0% intervals. This page is one file: it loads nothing and runs no script.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cafepick.data.sources import GOOD
+from cafepick.report.remarks import Remark, read_remark
 
 
 class Measured(NamedTuple):
@@ -75,7 +76,7 @@ class Results:
     finding: Mapping[str, Measured]
     not_found: Mapping[str, int]
     """Annotated beans that were not found, by class."""
-    omitted: tuple[str, ...]
+    omitted: tuple[Remark, ...]
     """Why something was not measured."""
 
     def is_good(self, label: str) -> bool:
@@ -122,7 +123,7 @@ def read_results(metrics: Mapping[str, Any]) -> Results:
         pixel=_all_measured(_table(metrics.get("pixel"))),
         finding=_all_measured(finding),
         not_found={str(name): n for name, raw in _table(finding.get("not_found")).items() if (n := _count(raw))},
-        omitted=tuple(str(reason) for reason in _list(metrics.get("omitted"))),
+        omitted=tuple(read_remark(entry) for entry in _list(metrics.get("omitted"))),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cafepick.report import charts
 from cafepick.report.distribution import ClassScores, distribution, is_wide, largest, scores_by_class
 from cafepick.report.markup import Html, element, join
+from cafepick.report.remarks import in_words
 from cafepick.report.tables import bullets, figure, measure, section, table
 from cafepick.report.trust import Grade, checks, overall
 from cafepick.report.words import score
@@ -52,7 +53,7 @@ def trust(results: Results, words: Words) -> Html:
     left_out = [words(f"left_out.{key}", n=n) for key, n in results.left_out.items() if n]
     if results.unreadable:
         left_out.append(words("left_out.unreadable", n=len(results.unreadable)))
-    note = element("p", words("left_out", items=words("list.separator").join(left_out)), class_="note")
+    note = element("p", words("left_out", items=words.joined(left_out)), class_="note")
     return section(
         "trust",
         words("trust"),
@@ -141,7 +142,7 @@ def places(results: Results, words: Words) -> Html:
             if f"{kind}.{key}" in words
         ]
         if lines:
-            lost = words("list.separator").join(f"{name} {n}" for name, n in results.not_found.items())
+            lost = words.joined(f"{name} {n}" for name, n in results.not_found.items())
             note = words("finding.not_found", classes=lost) if lost and kind == "finding" else ""
             parts.append(table(words(f"{kind}.title"), [words("measure"), words("value")], lines, note))
     return section("where", words("where"), _columns(parts, words)) if parts else Html("")
@@ -152,7 +153,8 @@ def omissions(results: Results, words: Words) -> Html:
     most = 20
     parts: list[Html] = []
     if results.omitted:
-        parts += [element("h2", words("omitted")), bullets(results.omitted, lang="en")]
+        said = [element("span", sentence, lang=language) for sentence, language in in_words(results.omitted, words)]
+        parts += [element("h2", words("omitted")), bullets(said)]
     if results.unreadable:
         listed = [join([element("code", image), " ", reason]) for image, reason in results.unreadable[:most]]
         if (more := len(results.unreadable) - most) > 0:

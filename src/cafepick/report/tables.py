@@ -57,6 +57,6 @@ def measure(value: Measured | None, words: Words, *, percent: bool = False) -> H
     return join([plain, " ", element("small", spread)]) if spread else join([plain])
 
 
-def bullets(items: Iterable[str], lang: str | None = None) -> Html:
-    """Build a list; ``lang`` is its language where that is not the page's."""
-    return element("ul", *(element("li", item) for item in items), lang=lang)
+def bullets(items: Iterable[str]) -> Html:
+    """Build a list."""
+    return element("ul", *(element("li", item) for item in items))

@@ -93,7 +93,7 @@ def _misses(results: Results, words: Words) -> Check:
         grade = Grade.CARE
     if len(results.classes) == 1:
         return Check(grade, words("misses.one_class", share=words.percent(share), name=worst[0].name))
-    named = words("list.separator").join(_named(c, words) for c in worst)
+    named = words.joined(_named(c, words) for c in worst)
     return Check(grade, words("misses.by_class", share=words.percent(share), classes=named))
 
 

@@ -10,6 +10,8 @@ from cafepick.report.english import ENGLISH
 from cafepick.report.japanese import JAPANESE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cafepick.config import SubjectKind
     from cafepick.report.results import Measured
 
@@ -33,6 +35,10 @@ class Words:
     def __call__(self, key: str, **fields: object) -> str:
         """Return the text called ``key`` with its fields filled in: plain text, still to be escaped."""
         return self._texts[key].format(**self._nouns, **fields)
+
+    def joined(self, names: Iterable[str]) -> str:
+        """Return a list of names as one text."""
+        return self("list.separator").join(names)
 
     def __contains__(self, key: str) -> bool:
         return key in self._texts

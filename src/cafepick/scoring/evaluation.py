@@ -13,6 +13,7 @@ import numpy as np
 from cafepick.errors import InputError
 from cafepick.scoring import metrics
 from cafepick.scoring.bootstrap import Resampling, weighted_auroc, weighted_average_precision
+from cafepick.scoring.omissions import Omission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +89,7 @@ class Findings(NamedTuple):
     """Numbers by name, and why some of them are missing."""
 
     numbers: Record
-    omitted: tuple[str, ...]
+    omitted: tuple[Omission, ...]
 
 
 def evaluate_subjects(judged: Judged, chosen: Promise, promises: Sequence[Promise]) -> Findings:
@@ -133,15 +134,13 @@ def evaluate_subjects(judged: Judged, chosen: Promise, promises: Sequence[Promis
     )
 
 
-def _impossible(good: int, bad: int) -> list[str]:
+def _impossible(good: int, bad: int) -> list[Omission]:
     """Name each number that a class without subjects makes impossible."""
     needs = {
-        "good": (good, (*RANKING, "false_reject.realised", "promise.realised", "classes.auroc")),
-        "defective": (bad, (*RANKING, "miss_rate", "promise.missed", "classes")),
+        "no_good": (good, (*RANKING, "false_reject.realised", "promise.realised", "classes.auroc")),
+        "no_defective": (bad, (*RANKING, "miss_rate", "promise.missed", "classes")),
     }
-    return [
-        f"{name}: there is no {kind} subject" for kind, (count, names) in needs.items() if not count for name in names
-    ]
+    return [Omission(name, reason) for reason, (count, names) in needs.items() if not count for name in names]
 
 
 def _ranking(judged: Judged) -> Findings:
@@ -160,8 +159,7 @@ def _ranking(judged: Judged) -> Findings:
         },
         **_curves(truth, score),
     }
-    remark = "intervals: all good or all defective subjects lie in one photo, so how photos differ is left out of them"
-    return Findings(numbers, (remark,) if draws.lone else ())
+    return Findings(numbers, (Omission("intervals", "lone_photo"),) if draws.lone else ())
 
 
 def _curves(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> Record:
@@ -243,8 +241,8 @@ def evaluate_pixels(photos: Sequence[PixelTruth]) -> Findings:
     marked = sum(int(one.mask.sum()) for one in photos)
     total = sum(one.mask.size for one in photos)
     if not 0 < marked < total:
-        kind = "no" if not marked else "every"
-        return Findings({"pixel": None}, (f"pixel: the masks of {len(photos)} photos mark {kind} pixel as defect",))
+        reason = "masks_mark_all" if marked else "masks_mark_nothing"
+        return Findings({"pixel": None}, (Omission("pixel", reason, {"photos": len(photos)}),))
     truth = np.concatenate([one.mask.ravel() for one in photos])
     values = np.concatenate([one.anomaly.ravel() for one in photos])
     painted = np.concatenate([one.segmentation.ravel() for one in photos])
@@ -279,11 +277,11 @@ def evaluate_finding(photos: Sequence[Found]) -> Findings:
     overlaps = [overlap for one in photos for overlap in one.overlaps]
     classes, counts = np.unique([label for one in photos for label in one.not_found], return_counts=True)
     omitted = [
-        f"finding.{name}: {reason}"
+        Omission(f"finding.{name}", reason)
         for name, reason, count in (
-            ("recall", "no outline is annotated", annotated),
-            ("precision", "no bean was found", found),
-            ("median_iou", "no bean found matches an annotated outline", len(overlaps)),
+            ("recall", "none_annotated", annotated),
+            ("precision", "none_found", found),
+            ("median_iou", "none_matched", len(overlaps)),
         )
         if not count
     ]

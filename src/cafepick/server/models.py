@@ -15,6 +15,7 @@ from cafepick.config import Method
 from cafepick.errors import ArtefactError
 from cafepick.report import write_report
 from cafepick.report.words import Language
+from cafepick.scoring.omissions import Omission
 from cafepick.server.clock import now
 from cafepick.server.marks import Promises
 from cafepick.server.problems import ApiError, called
@@ -22,11 +23,6 @@ from cafepick.server.schemas import ModelOut
 from cafepick.server.store.engine import Store
 from cafepick.server.store.tables import Check, Model
 from cafepick.server.vault import Received, Vault
-
-NOT_MEASURED = (
-    "training learns from good subjects only, so nothing says yet how many bad ones are found: check photos, "
-    "correct the verdicts, and evaluate with the corrections"
-)
 
 
 class Models:
@@ -174,7 +170,7 @@ class Models:
             "calibration": header.get("calibration", {}),
             "versions": header.get("versions", {}),
             "calibration_subjects": found.calibration_subjects,
-            "omitted": [NOT_MEASURED],
+            "omitted": [Omission("found", "only_taught").as_json()],
         }
         has_curves = curves is not None and curves.is_file()
         out = self._vault.temporary(".html")

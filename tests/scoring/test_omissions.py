@@ -1,0 +1,36 @@
+"""Reasons as keys: each can be filled and said in every language of the report."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from cafepick.report.words import TEXTS, Words
+from cafepick.scoring.evaluation import RANKING
+from cafepick.scoring.omissions import REASONS, Omission
+
+
+def test_a_reason_is_filled_and_is_plain_json():
+    entry = Omission("labels", "beans_not_found", {"beans": 2, "bean": 9, "first": "a.jpg"}).as_json()
+    assert json.loads(json.dumps(entry)) == entry
+    assert entry["text"] == "2 labelled beans were not found, first bean 9 of a.jpg"
+
+
+def test_a_reason_that_nobody_knows_is_a_mistake():
+    with pytest.raises(KeyError):
+        Omission("pixel", "no_mask").as_json()
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_the_report_says_every_reason_in_japanese(reason):
+    values = dict.fromkeys(re.findall(r"{(\w+)}", REASONS[reason]), "7")
+    said = Words("ja")(f"omitted.{reason}", **values)
+    assert re.search("[ぁ-んァ-ヶ一-龠]", said)
+    assert said.count("7") == len(values)
+
+
+@pytest.mark.parametrize("name", [*RANKING, "miss_rate", "classes", "pixel", "finding", "intervals", "seen_before"])
+def test_the_report_has_a_name_for_what_is_missing(name):
+    assert all(f"omitted.about.{name}" in texts for texts in TEXTS.values())

@@ -1,7 +1,7 @@
 """Photo -> outlines: where the beans lie.
 
 photo --shrink--> working image --background--> distance from the bare surface --threshold--> mask
-      --split--> one label a bean --refine--> outlines at full resolution
+      --split--> one label a bean --sticks--> one more a twig --refine--> outlines at full resolution
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cafepick.beans.background import distance, estimate_background, fill_betwee
 from cafepick.beans.island import find_island
 from cafepick.beans.refine import draw_outlines
 from cafepick.beans.split import ROUNDNESS, depth_inside, split_touching, typical_radius
+from cafepick.beans.sticks import Ground, add_sticks
 from cafepick.types import Outline, Scene
 
 if TYPE_CHECKING:
@@ -83,11 +84,13 @@ def _find(photo: NDArray[np.uint8], *, filled: bool = False) -> Scene:
     radius = typical_radius(depth_inside(mask))
     if radius < NARROWEST * max(small.shape):
         return Scene((), background.colour, background.noise)
-    solid = _solid(difference, mask, radius)
+    core = _core(difference, mask, radius)
+    solid = _without_thin_parts(core, radius)
     depth = depth_inside(solid)
     radius = typical_radius(depth)
     labels, pieces = split_touching(solid, depth, radius)
     beans = {label: piece for label, piece in pieces.items() if _is_bean(piece, radius)}
+    beans |= add_sticks(labels, beans, core, Ground(small, difference, mask), radius)
     contours = draw_outlines(photo, labels, beans, difference, background)
     margin = 1.5 * photo.shape[1] / small.shape[1]
     return Scene(_in_reading_order(contours, photo.shape[:2], margin), background.colour, background.noise)
@@ -206,15 +209,18 @@ def _difference(image: NDArray[np.uint8], background: Background) -> NDArray[np.
     return difference
 
 
-def _solid(difference: NDArray[np.float32], mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
-    """The mask without soft edges, gaps between beans that blur has closed, and thin parts."""
+def _core(difference: NDArray[np.float32], mask: NDArray[np.bool_], radius: float) -> NDArray[np.uint8]:
+    """(h, w) the mask without soft edges and gaps between beans that blur has closed."""
     reach = (2 * round(NEARBY * radius) + 1,) * 2
     weight = mask.astype(np.float32)
     typical = cv2.blur(difference * weight, reach) / np.maximum(cv2.blur(weight, reach), 1e-6)
-    solid = _filled(mask & (difference > CORE_LEVEL * typical), radius)
+    return _filled(mask & (difference > CORE_LEVEL * typical), radius)
+
+
+def _without_thin_parts(core: NDArray[np.uint8], radius: float) -> NDArray[np.bool_]:
     side = 2 * max(1, round(OPENING * radius)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc).astype(bool)
+    return cv2.morphologyEx(core, cv2.MORPH_OPEN, disc).astype(bool)
 
 
 def _filled(mask: NDArray[np.bool_], radius: float) -> NDArray[np.uint8]:

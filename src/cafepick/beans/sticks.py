@@ -69,9 +69,9 @@ def add_sticks(
         The sticks, by label.
     """
     first = int(labels.max()) + 1
-    taken = np.zeros(first, np.bool_)
-    taken[list(beans)] = True
-    free = ~taken[labels]
+    is_free = np.ones(first, np.uint8)
+    is_free[list(beans)] = 0
+    free = np.take(is_free, labels)
     side = 2 * max(1, round(THINNEST * radius)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     rest = cv2.morphologyEx(core & free, cv2.MORPH_OPEN, disc)
@@ -114,7 +114,7 @@ def _mean_within(difference: NDArray[np.float32], contour: NDArray[np.int32]) ->
     return float(difference[top : top + height, left : left + width][inside > 0].mean())
 
 
-def _runs_on(piece: Piece, ground: Ground, free: NDArray[np.bool_], radius: float) -> bool:
+def _runs_on(piece: Piece, ground: Ground, free: NDArray[np.uint8], radius: float) -> bool:
     """Whether there is more of it beyond one of its ends: something not of a bean, or a darker line, as of a shadow."""
     corners = cv2.boxPoints(cv2.minAreaRect(piece.hull))
     sides = np.roll(corners, -1, axis=0) - corners
@@ -128,7 +128,7 @@ def _runs_on(piece: Piece, ground: Ground, free: NDArray[np.bool_], radius: floa
     for end, outwards in ((ends[0], -along), (ends[1], along)):
         places = (end + steps * outwards + aside for steps in (near, far))
         (x, y), (u, v) = (np.moveaxis(np.rint(np.clip(one, 0, size)).astype(int), 2, 0) for one in places)  # (5, 8)
-        something = (ground.mask[y[1:4], x[1:4]] & free[y[1:4], x[1:4]]).any(axis=0)
+        something = (ground.mask[y[1:4], x[1:4]] & (free[y[1:4], x[1:4]] > 0)).any(axis=0)
         grey = ground.image[v, u].mean(axis=2)
         line = free[v, u].all(axis=0) & (grey[1:4].min(axis=0) < grey[[0, 4]].min(axis=0) - DARKER)
         if something.mean() > GOES_ON or line.mean() > GOES_ON:

@@ -143,6 +143,16 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.bool_], *, pla
         Image.fromarray(pixels).save(temporary, format=kind, **options)
 
 
+def write_map(path: Path, values: NDArray[np.float32]) -> None:
+    """Write a map (H, W) as a TIFF of 32-bit floating-point numbers, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        Image.fromarray(values).save(temporary, format="TIFF", compression="tiff_adobe_deflate")
+
+
 def check_photo(photo: NDArray[np.uint8]) -> None:
     """Refuse what others hand over as a photo, but is grey, transparent, empty or in [0, 1].
 

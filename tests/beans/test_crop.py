@@ -149,13 +149,26 @@ def test_maps_of_every_kind_go_back_and_keep_their_type():
     for values in (crop.mask, crop.image, crop.mask.astype(np.float32)):
         patch = map_to_photo(values, crop, (300, 300))
         assert patch.values.dtype == values.dtype
-        assert patch.values.shape == (91, 63, *values.shape[2:])
+        assert patch.values.shape[2:] == values.shape[2:]
+        expected = np.array([129, 129]) if values.ndim == 3 else np.array([91, 63])  # the surroundings are not black
+        assert np.abs(np.subtract(patch.values.shape[:2], expected)).max() <= 8
+
+
+def test_a_map_goes_back_beyond_the_outline_where_it_is_not_0():
+    crop = crop_one(egg(), replace(CONFIG, size=80))  # a broken bean's missing part lies outside its outline
+    values = np.zeros(crop.mask.shape, np.float32)
+    values[2:8, 30:50] = 1.0
+    patch = map_to_photo(values, crop, (300, 300))
+    assert patch.values.max() == 1
+    assert patch.place[0].start < crop.box.y - 10
+    assert patch.values.sum() == pytest.approx(values.sum() / CONFIG.zoom**2, rel=0.05)
+    assert map_to_photo(np.zeros_like(values), crop, (300, 300)).values.size == 0
 
 
 def test_a_map_is_clipped_to_the_photo():
     crop = crop_one(egg(centre=(10, 295)))
     patch = map_to_photo(crop.mask, crop, (300, 300))
-    assert patch.place == (slice(250, 300), slice(0, 42))
+    assert patch.place == (slice(247, 300), slice(0, 45))
     assert np.zeros((300, 300))[patch.place].shape == patch.values.shape
     assert map_to_photo(crop.image, crop, (100, 100)).values.size == 0
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 from cli_commands import Run
+from PIL import Image
 
 from cafepick.data.demo import DemoData
 from cafepick.data.sources import open_source
@@ -33,7 +34,7 @@ def test_photos(photos: DemoData) -> Path:
 
 
 def test_scores_pictures_and_summary(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
-    ran = run("detect", test_photos, "--model", taught, "--out", tmp_path, *RATE, "--panels", "all")
+    ran = run("detect", test_photos, "--model", taught, "--out", tmp_path, *RATE, "--panels", "all", "--maps")
     assert ran.status == 0, ran.err
     rows = rows_of(tmp_path)
     assert tuple(rows[0]) == (*COLUMNS, *PART_COLUMNS)
@@ -48,6 +49,10 @@ def test_scores_pictures_and_summary(run: Run, taught: Path, test_photos: Path, 
         height, width = read_photo(test_photos / f"{name}.jpg").shape[:2]
         assert read_photo(tmp_path / "masks" / f"{name}.png").shape[:2] == (height, width)
         assert (tmp_path / "overlays" / f"{name}.png").is_file()
+        with Image.open(tmp_path / "maps" / f"{name}.tiff") as image:
+            anomaly = np.asarray(image)
+        assert (anomaly.dtype, anomaly.shape) == (np.float32, (height, width))
+        assert (anomaly > 0).any()
         panels = list((tmp_path / "panels" / name).glob("*.png"))
         assert len(panels) == sum(row["image"] == f"{name}.jpg" for row in judged)
     summary = json.loads((tmp_path / "summary.json").read_text())

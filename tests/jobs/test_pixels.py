@@ -5,18 +5,30 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cafepick.beans.crop import crop_whole
+from cafepick.beans.crop import box_of, crop_whole
 from cafepick.config import CropConfig
-from cafepick.jobs.pixels import LARGEST_SIDE, MOST_PIXELS, pixel_truth, side_for
-from cafepick.types import Box, Evidence, Judgement, Verdict
+from cafepick.jobs.pixels import LARGEST_SIDE, MOST_PIXELS, WHOLE, photo_map, pixel_truth, side_for
+from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Verdict
 
 
-def verdict(photo_shape: tuple[int, int], anomaly: np.ndarray) -> Verdict:
+def verdict(photo_shape: tuple[int, int], anomaly: np.ndarray, p_value: float = 0.01) -> Verdict:
     """The verdict on a whole photo with this anomaly map."""
     size = len(anomaly)
     crop = crop_whole(np.zeros((*photo_shape, 3), np.uint8), CropConfig(subject="whole", size=size))
     evidence = Evidence(crop, crop.image, anomaly.astype(np.float32), anomaly > 0.5)
-    return Verdict(1, Judgement.NG, crop.box, evidence=evidence)
+    return Verdict(1, Judgement.NG, crop.box, evidence=evidence, p_value=p_value)
+
+
+def bean(left: int, p_value: float, anomaly: np.ndarray) -> Verdict:
+    """The verdict on a bean of 12 x 20 pixels at x = ``left``, y = 20; its crop of 40 x 40 lies around it."""
+    size = len(anomaly)
+    contour = np.array([[left, 20], [left + 11, 20], [left + 11, 39], [left, 39]], np.float32)
+    to_photo = np.array([[1.0, 0.0, left - 14], [0.0, 1.0, 10]])
+    mask = np.zeros((size, size), bool)
+    mask[10:30, 14:26] = True
+    crop = Crop(np.zeros((size, size, 3), np.uint8), mask, to_photo, box_of(contour), 0.0)
+    evidence = Evidence(crop, crop.image, anomaly.astype(np.float32), anomaly > 0.5)
+    return Verdict(1, Judgement.NG, crop.box, outline=Outline(contour, False), evidence=evidence, p_value=p_value)
 
 
 def test_a_map_lies_over_its_mask():
@@ -26,8 +38,30 @@ def test_a_map_lies_over_its_mask():
     truth = pixel_truth(mask, [verdict(mask.shape, anomaly)], side=512)
     assert truth.anomaly.shape == truth.mask.shape == (128, 128)
     assert np.sum(truth.segmentation & mask) / np.sum(truth.segmentation | mask) > 0.9
-    assert truth.anomaly[mask].mean() > 0.9
-    assert truth.anomaly[~mask].mean() < 0.05
+    assert truth.anomaly[mask].mean() > 1.8  # log10 of the p-value is -2
+    assert truth.anomaly[~mask].mean() < 0.3
+
+
+def test_the_odder_bean_has_the_higher_map_and_an_ordinary_one_none():
+    anomaly = np.full((40, 40), 0.3)
+    whole = photo_map((60, 200), [bean(20, 0.001, anomaly), bean(90, 0.1, anomaly), bean(160, 1.0, anomaly)])
+    assert whole[30, 25] == pytest.approx(3 * (0.3 + WHOLE))
+    assert whole[30, 95] == pytest.approx(1 * (0.3 + WHOLE))
+    assert whole[30, 165] == 0
+    assert whole[15, 25] == pytest.approx(3 * 0.3)  # beyond the outline, where a part may be missing
+    assert whole[5, 100] == 0
+
+
+def test_a_map_never_reaches_onto_another_bean():
+    odd = np.zeros((40, 40))
+    odd[:, 27:] = 0.9  # right of the bean, where the next one stands
+    verdicts = [bean(20, 0.001, odd), bean(36, 0.1, np.zeros((40, 40)))]
+    whole = photo_map((60, 100), verdicts)
+    assert whole[30, 34] == pytest.approx(3 * 0.9)
+    assert whole[30, 40] == pytest.approx(WHOLE)
+    truth = pixel_truth(np.zeros((60, 100), bool), verdicts, side=512)
+    assert truth.segmentation[30, 34]
+    assert not truth.segmentation[30, 40]
 
 
 def test_a_single_defective_pixel_survives_any_reduction():

@@ -150,7 +150,7 @@ class Patch(NamedTuple):
 def map_to_photo(values: NDArray[Any], crop: Crop, shape: tuple[int, int]) -> Patch:
     """Lay a picture in crop coordinates back over the photo.
 
-    Only the subject's bounding box is drawn, so a bean of a 12-megapixel photo costs as much as the bean is large.
+    Only what is not 0 is drawn, and beyond the outline too: where a broken bean lacks a part, there the map is high.
 
     Args:
         values: (size, size) or (size, size, C): a map (float), an image (uint8) or a mask (bool).
@@ -159,10 +159,9 @@ def map_to_photo(values: NDArray[Any], crop: Crop, shape: tuple[int, int]) -> Pa
 
     Returns:
         The values in photo pixels, interpolated linearly (a mask is cut at one half), 0 outside the crop, of the type
-        of ``values``. Empty where box and photo do not meet.
+        of ``values``. Empty where nothing of it lies in the photo.
     """
-    left, right = (int(edge) for edge in np.clip([np.floor(crop.box.x), np.ceil(_right(crop.box)) + 1], 0, shape[1]))
-    top, bottom = (int(edge) for edge in np.clip([np.floor(crop.box.y), np.ceil(_bottom(crop.box)) + 1], 0, shape[0]))
+    left, top, right, bottom = _where(values, crop, shape)
     if right <= left or bottom <= top:
         return Patch(np.zeros((max(bottom - top, 0), max(right - left, 0), *values.shape[2:]), values.dtype), left, top)
     from_photo = cv2.invertAffineTransform(crop.to_photo)
@@ -175,6 +174,18 @@ def map_to_photo(values: NDArray[Any], crop: Crop, shape: tuple[int, int]) -> Pa
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
     )
     return Patch(warped >= 0.5 if is_mask else warped, left, top)
+
+
+def _where(values: NDArray[Any], crop: Crop, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom, the last two outside, of what is not 0, in pixels of the photo."""
+    y, x = np.nonzero(values if values.ndim == 2 else values.any(axis=2))
+    if not len(x):
+        return 0, 0, 0, 0
+    ends = [(u, v, 1) for u in (x.min() - 1, x.max() + 1) for v in (y.min() - 1, y.max() + 1)]
+    corners = np.array(ends) @ crop.to_photo.T  # (4, 2)
+    least, most = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0)) + 1
+    (left, top), (right, bottom) = np.clip([least, most], 0, shape[::-1]).astype(int).tolist()
+    return left, top, right, bottom
 
 
 def mask_in_crop(mask: NDArray[np.bool_], crop: Crop) -> NDArray[np.bool_]:

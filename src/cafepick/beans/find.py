@@ -107,13 +107,18 @@ def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] |
     if island is None:
         return find_beans(photo)
     scene = _beans_on(photo, island)
-    return scene if scene.outlines else _beans_beside(photo, island.inside)
-
-
-def _beans_beside(photo: NDArray[np.uint8], paper: NDArray[np.uint8]) -> Scene:
-    """Find the beans in a photo whose paper bears none: on the table, where the paper itself is none."""
-    scene = find_beans(photo)
-    return replace(scene, outlines=tuple(one for one in scene.outlines if not _lies_on(paper, one.contour)))
+    if island.sharp and scene.outlines:
+        return scene
+    plain = find_beans(photo)
+    on_it = [_lies_on(island.inside, one.contour) for one in plain.outlines]
+    if sum(on_it) > len(
+        scene.outlines
+    ):  # what looks like paper takes in a tray's wall, which the plain search leaves out
+        return replace(plain, outlines=tuple(compress(plain.outlines, on_it)))
+    if scene.outlines:
+        return scene
+    beside = tuple(one for one, lies_on in zip(plain.outlines, on_it, strict=True) if not lies_on)
+    return replace(plain, outlines=beside)  # on the table, where the paper itself is none
 
 
 def _beans_on(photo: NDArray[np.uint8], island: Island) -> Scene:

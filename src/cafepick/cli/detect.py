@@ -27,6 +27,7 @@ def detect(
     method: options.How = options.Method.auto,
     false_reject: options.FalseReject = None,
     panels: Annotated[Panels, typer.Option(help="Which subjects get a picture of their own.")] = Panels.ng,
+    maps: Annotated[bool, typer.Option("--maps", help="Write anomaly maps, too: TIFF, 32-bit float.")] = False,
     resume: options.TakeUp = False,
     device: options.Device = "auto",
     pattern: options.Pattern = None,
@@ -56,6 +57,7 @@ def detect(
         out=out,
         false_reject=detector.usual_rate() if false_reject is None else false_reject,
         panels=panels.value,
+        maps=maps,
         resume=resume,
     )
     with stoppable(saves="judging photos", then=lambda: "the same command with --resume goes on") as (report, stopping):

@@ -77,7 +77,7 @@ def masks(shape: tuple[int, int], verdicts: Sequence[Verdict]) -> NDArray[np.uin
     """
     found = np.zeros(shape, np.uint8)
     defects = _defects(shape, verdicts)
-    owner = _owners(shape, verdicts, [patch.place for patch in defects.values()])
+    owner = owners(shape, verdicts, [patch.place for patch in defects.values()])
     for position, patch in defects.items():
         beans = owner[patch.place]
         found[patch.place][patch.values & ((beans == 0) | (beans == position))] = 255
@@ -100,7 +100,7 @@ def _defects(shape: tuple[int, int], verdicts: Sequence[Verdict]) -> dict[int, P
     }
 
 
-def _owners(
+def owners(
     shape: tuple[int, int], verdicts: Sequence[Verdict], places: Sequence[tuple[slice, slice]]
 ) -> NDArray[np.int32]:
     """(H, W) position of the bean that covers each pixel of some places, counted from 1; 0 for none."""

@@ -20,10 +20,11 @@ from cafepick.detector import FALSE_REJECT, Detector, Prepared
 from cafepick.draw import masks, overlay, panel
 from cafepick.errors import PhotoError, SourceError
 from cafepick.files import write_csv, write_json
-from cafepick.images import read_mask, write_image
+from cafepick.images import read_mask, write_image, write_map
 from cafepick.jobs.gather import Failure, Progress
 from cafepick.jobs.journal import Journal, Row
 from cafepick.jobs.pipeline import ahead
+from cafepick.jobs.pixels import photo_map
 from cafepick.scoring.calibrate import binomial_tail
 from cafepick.scoring.fusion import APPEARANCE, COMPARISON, RECONSTRUCTION
 from cafepick.types import Item, Judgement, Verdict
@@ -87,6 +88,8 @@ class Inspection:
     false_reject: float = FALSE_REJECT
     panels: Panels = "ng"
     """Which subjects get a picture of their own."""
+    maps: bool = False
+    """Write the anomaly map of each photo, too."""
     resume: bool = False
     """Take up an interrupted run in ``out``."""
 
@@ -118,8 +121,9 @@ class Photo:
 def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[], bool] = lambda: False) -> Inspected:
     """Judge every photo of a source; an unreadable one is named in the result, and the run goes on.
 
-    Writes ``scores.csv``, ``summary.json``, ``overlays/``, ``masks/`` and ``panels/`` into ``job.out``. A run that was
-    stopped or killed leaves ``scores.partial.jsonl`` behind, from which ``job.resume`` takes it up.
+    Writes ``scores.csv``, ``summary.json``, ``overlays/``, ``masks/``, ``panels/`` and, if asked for, ``maps/`` into
+    ``job.out``. A run that was stopped or killed leaves ``scores.partial.jsonl`` behind, from which ``job.resume``
+    takes it up.
 
     Raises:
         SourceError: not one photo could be read.
@@ -198,6 +202,7 @@ def _identity(job: Inspection) -> dict[str, Any]:
     return {
         **judging(job.detector, job.source, job.false_reject),
         "panels": job.panels,
+        "maps": job.maps,
         "outlines": outlines.hexdigest()[:16],
     }
 
@@ -267,6 +272,9 @@ def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], 
         lambda: write_image((job.out / "overlays" / picture).with_suffix(suffix), drawn),
         lambda: write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts), plain=True),
     ]
+    if job.maps:
+        path = (job.out / "maps" / picture).with_suffix(".tiff")
+        parts.append(lambda: write_map(path, photo_map(photo.prepared.shape, verdicts)))
     for verdict in verdicts:
         wanted = job.panels == "all" or (job.panels == "ng" and verdict.judgement is Judgement.NG)
         if wanted and verdict.evidence is not None:

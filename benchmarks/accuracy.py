@@ -8,7 +8,8 @@
 turn, trains on the others and evaluates on the photo left out and all defective ones. ``mnist`` takes each digit in
 turn as the one good class and evaluates on test digits, spread evenly over the files with ``--limit``.
 ``few`` trains on few of USK's good beans. ``dirty`` mixes defective beans of ``usk/valid`` into the good ones, 5 %
-of all, and evaluates on the rest of ``usk/valid``, beside a training without them. Runs that stand
+of all, and evaluates on the rest of ``usk/valid``, beside a training without them. ``drawn`` trains and evaluates on
+trays drawn as ``cafepick demo`` draws them, three sets of them, with their exact masks. Runs that stand
 in the result file already are not repeated; ``--summary`` prints mean and spread of what stands there. Nothing here
 chooses anything by what it measures.
 """
@@ -31,10 +32,13 @@ from statistics import mean, pstdev
 from typing import Any
 
 from cafepick.artefact import load_artefact
+from cafepick.data.demo import write_demo_data
 
 RESULTS = Path(__file__).parent / "results"
 FEW = (50, 100, 300, 1000)
 """Good beans to learn from; the file ``accuracy-usk`` has what all 3,600 give."""
+DRAWN = (7, 8, 9)
+"""Seeds of sets of drawn trays; nothing was chosen by looking at them."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,14 @@ def only(limit: int | None) -> list[str]:
     return ["--limit", str(limit)] if limit else []
 
 
-DATA = {"usk": usk, "trays": trays, "mnist": mnist, "few": few, "dirty": dirty}
+def drawn(_data: Path, _limit: int | None, scratch: Path) -> Iterator[Case]:
+    for number in DRAWN:
+        drawing = write_demo_data(scratch / str(number), seed=number)
+        folder = str(drawing.folder)
+        yield Case(f"drawn/{number}", [folder, "--subject", "beans"], [folder, "--outlines", str(drawing.annotations)])
+
+
+DATA = {"usk": usk, "trays": trays, "mnist": mnist, "few": few, "dirty": dirty, "drawn": drawn}
 
 
 def cafepick(*words: str) -> dict[str, int]:
@@ -128,7 +139,17 @@ def measure(case: Case, recipe: str, seed: int, extra: list[str], keep: Path | N
         header = load_artefact(model).header
         if kept is not None:
             shutil.copytree(name, kept, dirs_exist_ok=True)
-    columns = ("auroc", "average_precision", "parts", "false_reject", "promise", "miss_rate", "subjects", "finding")
+    columns = (
+        "auroc",
+        "average_precision",
+        "parts",
+        "false_reject",
+        "promise",
+        "miss_rate",
+        "subjects",
+        "finding",
+        "pixel",
+    )
     return {
         "case": case.name,
         "recipe": recipe,

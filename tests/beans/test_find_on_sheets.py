@@ -104,6 +104,13 @@ def test_a_wall_as_pale_as_paper_hides_no_bean():
     assert len(match_outlines([one.contour for one in scene_of(tray.photo).outlines], list(tray.outlines))) >= 38
 
 
+def test_what_lies_across_the_edge_of_cut_paper_is_no_bean_for_any_search():
+    photo = taken(5, table="wood", beans=12, fill=1.05)
+    true, found, _ = _counts(photo, scene_of(photo.photo))
+    assert found == true
+    assert len(scene_of(photo.photo).outlines) == 12
+
+
 def test_paper_without_beans_is_no_bean():
     photo = taken(9, table="dark", beans=0, table_beans=6, fill=0.6)
     paper = filled(photo.sheets[0], photo.photo.shape)

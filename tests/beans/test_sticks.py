@@ -46,6 +46,13 @@ def test_a_stick_is_found_as_the_beans_are(angle, length, width):
     assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape, 0.6) == (0, 0)
 
 
+def test_a_stick_that_the_frame_cuts_is_not():
+    """It may be the edge of something."""
+    scenery = with_stick(x=315.0, y=345.0, angle=90.0, length=60.0)
+    photo = scenery.photo()
+    assert missed_and_extra(find_beans(photo).outlines, scenery.masks[:-1], photo.shape, 0.6) == (0, 0)
+
+
 @pytest.mark.parametrize("stick", [{"width": 2.0}, {"length": 200.0}, {"length": 16.0, "width": 6.0}])
 def test_hairs_long_strips_and_crumbs_are_not(stick):
     scenery = with_stick(**stick)

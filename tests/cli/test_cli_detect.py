@@ -258,6 +258,20 @@ def test_photos_unlike_the_good_ones_are_warned_of(run: Run, taught: Path, test_
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"]
 
 
+def test_maps_of_an_earlier_run_do_not_stay_and_are_no_photos(
+    run: Run, taught: Path, test_photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(test_photos, folder)
+    command = ("detect", folder, "--model", taught, "--out", folder, *RATE, "--panels", "none")
+    assert run(*command, "--maps").status == 0
+    assert len(list((folder / "maps").glob("*.tiff"))) == 2
+    ran = run(*command)
+    assert ran.status == 0, ran.err
+    assert "2 photos" in ran.out, "its own maps were taken for photos"
+    assert not list((folder / "maps").glob("*.tiff"))
+
+
 def test_panels_of_an_earlier_run_do_not_stay(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
     command = ("detect", test_photos, "--model", taught, "--out", tmp_path, "--limit", "1", *RATE, "--panels")
     assert run(*command, "all").status == 0

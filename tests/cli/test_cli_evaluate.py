@@ -176,5 +176,5 @@ def test_each_reason_is_said_once() -> None:
     assert summary(metrics).splitlines() == [
         "3 good and 0 defective subjects in 1 photos",
         "auroc, roc: there is no defective subject",
-        "seen before: 1 of 2 photos are among those that the model learnt from, so it looks better than it is",
+        "seen_before: 1 of 2 photos are among those that the model learnt from, so it looks better than it is",
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,15 @@ def test_a_map_never_reaches_onto_another_bean():
     truth = pixel_truth(np.zeros((60, 100), bool), verdicts, side=512)
     assert truth.segmentation[30, 34]
     assert not truth.segmentation[30, 40]
+
+
+def test_beans_that_were_not_judged_have_no_map_and_keep_their_place():
+    odd = np.full((40, 40), 0.9)
+    cut = replace(bean(36, 0.5, odd), judgement=Judgement.CUT, evidence=None, p_value=None)
+    whole = photo_map((60, 100), [bean(20, 0.001, odd), cut])
+    assert whole[30, 34] > 0
+    assert whole[30, 40] == 0, "another bean lies there, though it was not judged"
+    assert not photo_map((60, 100), [cut, replace(bean(20, 0.1, odd), p_value=None)]).any()
 
 
 def test_a_single_defective_pixel_survives_any_reduction():

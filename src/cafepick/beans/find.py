@@ -58,6 +58,8 @@ COARSER: Final = 8
 EDGE: Final = 0.02
 """Share of such a pixel that may lie beyond the paper."""
 
+MANY_MORE: Final = 1.2
+"""Times as many beans that a search without regard to the paper's edges must find on it to be believed."""
 ALONG: Final = 0.001
 """An outline that comes so near to the paper's edge, as a share of its longer side, lies across it."""
 
@@ -99,7 +101,8 @@ def _find(photo: NDArray[np.uint8], *, filled: bool = False) -> Scene:
 def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] | None = None) -> Scene:
     """Return the scene of a photo (H, W, 3): of outlines that are known, or of the beans that are found.
 
-    Where the photo shows paper on a table, only the beans on the paper count.
+    Where the photo shows paper on a table, only the beans on the paper count. Where the paper is no whole sheet, the
+    photo is searched as if it showed no table, too, and that counts if it gives many more.
     """
     if contours is not None:
         return scene_from_outlines(photo, contours)
@@ -110,14 +113,13 @@ def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] |
     if island.sharp and scene.outlines:
         return scene
     plain = find_beans(photo)
-    on_it = [_lies_on(island.inside, one.contour) for one in plain.outlines]
-    if sum(on_it) > len(
-        scene.outlines
-    ):  # what looks like paper takes in a tray's wall, which the plain search leaves out
-        return replace(plain, outlines=tuple(compress(plain.outlines, on_it)))
+    on_it = _on_paper(plain.outlines, island.inside, island)
+    # a tray's wall, pale as paper, may have been taken for it; the plain search leaves walls out
+    if not island.sharp and len(on_it) > MANY_MORE * len(scene.outlines):
+        return replace(plain, outlines=tuple(on_it))
     if scene.outlines:
         return scene
-    beside = tuple(one for one, lies_on in zip(plain.outlines, on_it, strict=True) if not lies_on)
+    beside = tuple(one for one in plain.outlines if not _lies_on(island.inside, one.contour))
     return replace(plain, outlines=beside)  # on the table, where the paper itself is none
 
 
@@ -127,15 +129,18 @@ def _beans_on(photo: NDArray[np.uint8], island: Island) -> Scene:
     place = slice(top, top + height), slice(left, left + width)
     paper = island.inside[place]
     found = _find(_continued(photo[place], paper), filled=True)
-    margin = 2 * round(ALONG * max(width, height)) + 3
-    well_inside = np.asarray(cv2.erode(paper, np.ones((margin, margin), np.uint8)), np.uint8)
-    outlines = []
-    for contour, cut in ((outline.contour, outline.cut) for outline in found.outlines):
-        leaves = _leaves(contour, well_inside)
-        if _lies_on(paper, contour) and (island.sharp or not leaves):
-            outlines.append(Outline(contour + np.array([left, top], np.float32), cut or leaves))
+    corner = np.array([left, top], np.float32)
+    on_it = _on_paper(found.outlines, paper, island)
     surface = _surrounded(found.background, (left, top), paper.shape, photo.shape)
-    return Scene(tuple(outlines), surface, found.background_noise)
+    return Scene(tuple(Outline(one.contour + corner, one.cut) for one in on_it), surface, found.background_noise)
+
+
+def _on_paper(outlines: Sequence[Outline], paper: NDArray[np.uint8], island: Island) -> list[Outline]:
+    """Return the outlines on the paper, 1 in a mask in their pixels; those across its edge ``cut``, if it is known."""
+    margin = 2 * round(ALONG * max(paper.shape)) + 3
+    well_inside = np.asarray(cv2.erode(paper, np.ones((margin, margin), np.uint8)), np.uint8)
+    on_it = [(one, _leaves(one.contour, well_inside)) for one in outlines if _lies_on(paper, one.contour)]
+    return [replace(one, cut=one.cut or leaves) for one, leaves in on_it if island.sharp or not leaves]
 
 
 def _continued(photo: NDArray[np.uint8], paper: NDArray[np.uint8]) -> NDArray[np.uint8]:

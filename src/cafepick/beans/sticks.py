@@ -1,7 +1,8 @@
 """What is too thin for a bean and yet no line: twigs, stalks and straws among the beans.
 
 The finder takes thin parts of the mask away, because edges, folds and hairs are thin. A straight piece of about a
-bean's length, as wide all along, that stands out as beans do and ends at both ends is none of these.
+bean's length, as wide all along, that stands out as beans do and ends at both ends is none of these. A stick that the
+frame cuts is not found: it may be an edge.
 """
 
 from __future__ import annotations
@@ -76,13 +77,15 @@ def add_sticks(
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     rest = cv2.morphologyEx(core & free, cv2.MORPH_OPEN, disc)
     contours, _ = cv2.findContours(rest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    strength: float | None = None
     sticks: dict[int, Piece] = {}
     for contour in contours:
         points = np.asarray(contour, np.int32)
         piece = Piece(hull_of(points), cv2.contourArea(points) + cv2.arcLength(points, True) / 2 + 1)
         if not _is_thin(piece, radius):
             continue
-        strength = STRENGTH * _typical(ground.difference, labels, beans)
+        if strength is None:
+            strength = STRENGTH * _typical(ground.difference, labels, beans)
         if _mean_within(ground.difference, points) >= strength and not _runs_on(piece, ground, free, radius):
             label = first + len(sticks)
             cv2.drawContours(labels, [points], 0, label, cv2.FILLED)
@@ -99,12 +102,10 @@ def _is_thin(piece: Piece, radius: float) -> bool:
 
 def _typical(difference: NDArray[np.float32], labels: NDArray[np.int32], beans: Mapping[int, Piece]) -> float:
     """Return by how much most beans differ from the surface, 0 without beans."""
-    if not beans:
-        return 0.0
     sums = np.bincount(labels.ravel(), weights=difference.ravel())
     counts = np.bincount(labels.ravel())
     known = [label for label in beans if label < len(counts) and counts[label]]
-    return float(np.median(sums[known] / counts[known]))
+    return float(np.median(sums[known] / counts[known])) if known else 0.0
 
 
 def _mean_within(difference: NDArray[np.float32], contour: NDArray[np.int32]) -> float:

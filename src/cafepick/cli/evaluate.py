@@ -135,7 +135,7 @@ def _reasons(omitted: Sequence[dict[str, Any]]) -> list[str]:
     """Say each reason once, behind all that it concerns."""
     concerned: dict[str, list[str]] = {}
     for entry in omitted:
-        concerned.setdefault(entry["text"], []).append(entry["about"].replace("_", " "))
+        concerned.setdefault(entry["text"], []).append(entry["about"])
     return [f"{', '.join(names)}: {reason}" for reason, names in concerned.items()]
 
 

@@ -33,7 +33,7 @@ RESULT_FILES: Final = (
 )
 """A folder that holds all of one set is the result of ``detect``, the unfinished one, or a run folder of ``train``: its
 pictures are not photos to look at again."""
-RESULT_FOLDERS: Final = frozenset({"overlays", "panels", "masks"})
+RESULT_FOLDERS: Final = frozenset({"overlays", "panels", "masks", "maps"})
 """Of ``detect``, where it was told to write into the folder of the photos itself."""
 
 

@@ -128,7 +128,8 @@ def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[]
     Raises:
         SourceError: not one photo could be read.
         CalibrationError: the model cannot promise the false-reject rate asked for.
-        ConfigError: the run to take up was made with another model, method, rate, source or other outlines.
+        ConfigError: the run to take up was made with another model, method, rate, source, other outlines, or other
+            pictures asked for.
         OutputError: the results cannot be written.
     """
     job.detector.threshold(job.false_reject)  # an impossible promise is refused before any work
@@ -202,7 +203,7 @@ def _identity(job: Inspection) -> dict[str, Any]:
     return {
         **judging(job.detector, job.source, job.false_reject),
         "panels": job.panels,
-        "maps": job.maps,
+        **({"maps": True} if job.maps else {}),
         "outlines": outlines.hexdigest()[:16],
     }
 
@@ -272,9 +273,11 @@ def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], 
         lambda: write_image((job.out / "overlays" / picture).with_suffix(suffix), drawn),
         lambda: write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts), plain=True),
     ]
+    path = (job.out / "maps" / picture).with_suffix(".tiff")
     if job.maps:
-        path = (job.out / "maps" / picture).with_suffix(".tiff")
         parts.append(lambda: write_map(path, photo_map(photo.prepared.shape, verdicts)))
+    else:
+        path.unlink(missing_ok=True)  # of an earlier run
     for verdict in verdicts:
         wanted = job.panels == "all" or (job.panels == "ng" and verdict.judgement is Judgement.NG)
         if wanted and verdict.evidence is not None:

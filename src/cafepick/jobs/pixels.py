@@ -63,8 +63,9 @@ def _weighed(evidence: Evidence, p_value: float) -> NDArray[np.float32]:
 def pixel_truth(mask: NDArray[np.bool_], verdicts: Sequence[Verdict], *, side: int) -> PixelTruth:
     """Lay what the verdicts of a photo rest on over it, beside its mask.
 
-    Blocks of k x k pixels, k whole, become one: it is defective, or painted, if one of its pixels is, and its map value
-    is the largest of theirs. Where no subject was judged, the map is 0.
+    The map is that of ``photo_map``; painted are the segmentations of NG subjects, as in ``masks/``. Blocks of k x k
+    pixels, k whole, become one: it is defective, or painted, if one of its pixels is, and its map value is the largest
+    of theirs.
 
     Args:
         mask: (H, W) True on defects.

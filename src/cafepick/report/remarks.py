@@ -32,24 +32,24 @@ def read_remark(raw: object) -> Remark:
     return Remark(text, about, reason, fields)
 
 
-def in_words(remarks: Iterable[Remark], words: Words) -> list[tuple[str, str | None]]:
+def in_words(remarks: Iterable[Remark], words: Words) -> list[tuple[str, str, str | None]]:
     """Say each reason once, after all that it concerns.
 
     Returns:
-        Sentences, and the language of each where it is not the report's.
+        What it concerns, which may be empty, the reason, and its language where that is not the report's.
     """
     concerned: dict[tuple[str, str | None], list[str]] = {}
     for remark in remarks:
         key = f"omitted.about.{remark.about}"
         concerned.setdefault(_reason(remark, words), []).append(words(key) if key in words else remark.about)
     return [
-        (_sentence(words.joined(name for name in names if name), reason, words), language)
+        (_beginning(words.joined(name for name in names if name)), reason, language)
         for (reason, language), names in concerned.items()
     ]
 
 
-def _sentence(about: str, reason: str, words: Words) -> str:
-    return words("omitted.entry", about=about[0].upper() + about[1:], reason=reason) if about else reason
+def _beginning(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _reason(remark: Remark, words: Words) -> tuple[str, str | None]:

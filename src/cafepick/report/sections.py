@@ -153,7 +153,7 @@ def omissions(results: Results, words: Words) -> Html:
     most = 20
     parts: list[Html] = []
     if results.omitted:
-        said = [element("span", sentence, lang=language) for sentence, language in in_words(results.omitted, words)]
+        said = [_omission(*entry, words) for entry in in_words(results.omitted, words)]
         parts += [element("h2", words("omitted")), bullets(said)]
     if results.unreadable:
         listed = [join([element("code", image), " ", reason]) for image, reason in results.unreadable[:most]]
@@ -161,6 +161,11 @@ def omissions(results: Results, words: Words) -> Html:
             listed.append(join([words("unreadable.more", n=more)]))
         parts += [element("h2", words("unreadable")), bullets(listed)]
     return element("section", *parts, id="omitted") if parts else Html("")
+
+
+def _omission(about: str, reason: str, language: str | None, words: Words) -> Html:
+    told = element("span", reason, lang=language)
+    return join([words("omitted.about", about=about), told, words("omitted.end")]) if about else told
 
 
 def _share(which: str, share: Measured | None, tested: int | None, words: Words) -> Html:

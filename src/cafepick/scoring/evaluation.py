@@ -224,9 +224,9 @@ class PixelTruth(NamedTuple):
     mask: NDArray[np.bool_]
     """(h, w) where the defects are."""
     anomaly: NDArray[np.float32]
-    """(h, w) anomaly map, 0 where no subject was judged."""
+    """(h, w) anomaly map, weighed by how odd each subject is; 0 where no subject was judged."""
     segmentation: NDArray[np.bool_]
-    """(h, w) what the model paints as defect."""
+    """(h, w) what the model paints as defect on NG subjects."""
 
 
 def evaluate_pixels(photos: Sequence[PixelTruth]) -> Findings:

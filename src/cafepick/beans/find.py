@@ -1,7 +1,7 @@
 """Photo -> outlines: where the beans lie.
 
 photo --shrink--> working image --background--> distance from the bare surface --threshold--> mask
-      --split--> one label a bean --sticks--> one more a twig --refine--> outlines at full resolution
+      --split--> one label a bean --stones, sticks--> more --refine--> outlines at full resolution
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import cv2
 import numpy as np
 
 from cafepick.beans.background import distance, estimate_background, fill_between, to_lab
+from cafepick.beans.ground import Ground
 from cafepick.beans.island import find_island
 from cafepick.beans.refine import draw_outlines
 from cafepick.beans.split import ROUNDNESS, depth_inside, split_touching, typical_radius
-from cafepick.beans.sticks import Ground, add_sticks
+from cafepick.beans.sticks import add_sticks
+from cafepick.beans.stones import add_stones
 from cafepick.types import Outline, Scene
 
 if TYPE_CHECKING:
@@ -92,7 +94,9 @@ def _find(photo: NDArray[np.uint8], *, filled: bool = False) -> Scene:
     radius = typical_radius(depth)
     labels, pieces = split_touching(solid, depth, radius)
     beans = {label: piece for label, piece in pieces.items() if _is_bean(piece, radius)}
-    beans |= add_sticks(labels, beans, core, Ground(small, difference, mask), radius)
+    ground = Ground(small, difference, mask)
+    beans |= add_stones(labels, beans, ground, radius)
+    beans |= add_sticks(labels, beans, core, ground, radius)
     contours = draw_outlines(photo, labels, beans, difference, background)
     margin = 1.5 * photo.shape[1] / small.shape[1]
     return Scene(_in_reading_order(contours, photo.shape[:2], margin), background.colour, background.noise)

@@ -7,17 +7,20 @@ frame cuts is not found: it may be an edge.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
-from cafepick.beans.split import Piece, hull_of
+from cafepick.beans.ground import mean_within, outside, piece_of, typical_strength
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from cafepick.beans.ground import Ground
+    from cafepick.beans.split import Piece
 
 THINNEST: Final = 0.12
 """Half the width of the thinnest stick, in units of half the width of a typical bean."""
@@ -43,17 +46,6 @@ GOES_ON: Final = 0.6
 """Share of that stretch along which there is something."""
 
 
-class Ground(NamedTuple):
-    """What sticks are told from, pixel by pixel of the working image."""
-
-    image: NDArray[np.uint8]
-    """(h, w, 3) RGB."""
-    difference: NDArray[np.float32]
-    """(h, w) from the bare surface, shadows forgiven."""
-    mask: NDArray[np.bool_]
-    """(h, w), True on all that differs from the surface."""
-
-
 def add_sticks(
     labels: NDArray[np.int32], beans: Mapping[int, Piece], core: NDArray[np.uint8], ground: Ground, radius: float
 ) -> dict[int, Piece]:
@@ -70,9 +62,7 @@ def add_sticks(
         The sticks, by label.
     """
     first = int(labels.max()) + 1
-    is_free = np.ones(first, np.uint8)
-    is_free[list(beans)] = 0
-    free = np.take(is_free, labels)
+    free = outside(beans, labels)
     side = 2 * max(1, round(THINNEST * radius)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     rest = cv2.morphologyEx(core & free, cv2.MORPH_OPEN, disc)
@@ -81,12 +71,12 @@ def add_sticks(
     sticks: dict[int, Piece] = {}
     for contour in contours:
         points = np.asarray(contour, np.int32)
-        piece = Piece(hull_of(points), cv2.contourArea(points) + cv2.arcLength(points, True) / 2 + 1)
+        piece = piece_of(points)
         if not _is_thin(piece, radius):
             continue
         if strength is None:
-            strength = STRENGTH * _typical(ground.difference, labels, beans)
-        if _mean_within(ground.difference, points) >= strength and not _runs_on(piece, ground, free, radius):
+            strength = STRENGTH * typical_strength(ground.difference, labels, beans)
+        if mean_within(ground.difference, points) >= strength and not _runs_on(piece, ground, free, radius):
             label = first + len(sticks)
             cv2.drawContours(labels, [points], 0, label, cv2.FILLED)
             sticks[label] = piece
@@ -98,21 +88,6 @@ def _is_thin(piece: Piece, radius: float) -> bool:
     width, length = min(sides) + 1, max(sides) + 1
     fits = LENGTHS[0] * radius <= length <= LENGTHS[1] * radius and length >= SLIM * width
     return fits and piece.area >= STRAIGHT * width * length
-
-
-def _typical(difference: NDArray[np.float32], labels: NDArray[np.int32], beans: Mapping[int, Piece]) -> float:
-    """Return by how much most beans differ from the surface, 0 without beans."""
-    sums = np.bincount(labels.ravel(), weights=difference.ravel())
-    counts = np.bincount(labels.ravel())
-    known = [label for label in beans if label < len(counts) and counts[label]]
-    return float(np.median(sums[known] / counts[known])) if known else 0.0
-
-
-def _mean_within(difference: NDArray[np.float32], contour: NDArray[np.int32]) -> float:
-    left, top, width, height = cv2.boundingRect(contour)
-    inside = np.zeros((height, width), np.uint8)
-    cv2.drawContours(inside, [contour], 0, 1, cv2.FILLED, offset=(-left, -top))
-    return float(difference[top : top + height, left : left + width][inside > 0].mean())
 
 
 def _runs_on(piece: Piece, ground: Ground, free: NDArray[np.uint8], radius: float) -> bool:

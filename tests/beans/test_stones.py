@@ -1,0 +1,59 @@
+"""Grey stones are found though they pass in part for shadows; shadows are not."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from bean_scenes import BLACK, GREEN, Scenery, missed_and_extra
+
+from cafepick.beans import find
+from cafepick.beans.find import find_beans
+from cafepick.data.demo import DEFECTS, draw_tray
+from cafepick.jobs.match import match_outlines
+
+PLACES = [(70, 70), (170, 60), (390, 80), (80, 290), (230, 300), (400, 290), (420, 180)]
+
+
+def with_stone(grey: float, rough: float) -> Scenery:
+    """Beans of 44 x 30 pixels around a stone, which is lighter and darker from place to place."""
+    scenery = Scenery.plain()
+    for n, (x, y) in enumerate(PLACES):
+        scenery.bean(x, y, GREEN if n % 2 else BLACK, angle=n * 50)
+    cover = scenery._ellipse(240, 180, (21, 17), 20) > 0.5
+    noise = cv2.GaussianBlur(np.random.default_rng(2).normal(0, 1, cover.shape), (0, 0), 2.5)
+    texture = grey + rough * noise / noise.std()
+    scenery.pixels[cover] = texture[cover][:, np.newaxis]
+    scenery.masks.append(cover)
+    return scenery
+
+
+def test_a_stone_that_passes_in_part_for_a_shadow_is_found(monkeypatch):
+    scenery = with_stone(95, 28)
+    photo = scenery.photo()
+    assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape, 0.6) == (0, 0)
+    monkeypatch.setattr(find, "add_stones", lambda *_: {})
+    assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape, 0.6) == (1, 0)
+
+
+@pytest.mark.parametrize("light", [0.75, 0.6])
+def test_a_shadow_is_no_stone(light):
+    scenery = Scenery.plain()
+    for n, (x, y) in enumerate(PLACES):
+        scenery.bean(x, y, GREEN, angle=n * 50)
+    cast = cv2.GaussianBlur(scenery._ellipse(240, 180, (34, 28), 20), (0, 0), 5)
+    scenery.pixels *= 1 - (1 - light) * cast[..., np.newaxis]
+    photo = scenery.photo()
+    assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape, 0.6) == (0, 0)
+
+
+def test_nearly_all_of_drawn_trays_is_found():
+    found = wanted = extra = 0
+    for seed in range(4):
+        defects = ("foreign",) * 6 + DEFECTS
+        tray = draw_tray(np.random.default_rng((37, seed)), width=1200, height=900, beans=40, defects=defects)
+        outlines = [one.contour for one in find_beans(tray.photo).outlines]
+        pairs = match_outlines(outlines, list(tray.outlines))
+        wanted, found, extra = wanted + len(tray.outlines), found + len(pairs), extra + len(outlines) - len(pairs)
+    assert found > 0.955 * wanted  # 152 of 160 without stones
+    assert extra == 0

@@ -92,7 +92,7 @@ def test_everything_is_written_and_metrics_are_plain_json(data, evaluate, tmp_pa
     result = evaluate(open_source(data.folder))
     assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")) == result.metrics
     assert (tmp_path / "report.html").stat().st_size > 1000
-    assert result.metrics["schema"] == 1
+    assert result.metrics["schema"] == 2
     assert [one["rate"] for one in result.metrics["promise"]] == [0.01, 0.02, 0.05, 0.1]
     assert "AUROC" in summary(result.metrics)
 

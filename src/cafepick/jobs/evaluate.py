@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from cafepick.data.sources import Source
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Of ``metrics.json``."""
 
 RATES: Final = (0.01, 0.02, 0.05, 0.1)

@@ -160,7 +160,7 @@ class Models:
             header = load_artefact(path).header
         curves = self._vault.training(found.training_id) / "run" / "curves.png" if found.training_id else None
         metrics: dict[str, Any] = {
-            "schema": 1,
+            "schema": 2,
             "cafepick": __version__,
             "source": found.name,
             "model": found.checksum,

@@ -50,9 +50,11 @@ def test_maps_of_the_verdicts_lie_on_the_beans_of_the_photo(on_sheets: Detector)
     for verdict in verdicts:
         patch = map_to_photo(verdict.evidence.crop.mask, verdict.evidence.crop, shape)
         covered[patch.place] |= patch.values
-        painted = map_to_photo(verdict.evidence.anomaly_map, verdict.evidence.crop, shape)
+        crop = verdict.evidence.crop
+        painted = map_to_photo(crop.mask.astype(np.float32), crop, shape)
         inside = filled(verdict.outline.contour, shape)[painted.place]
-        assert painted.values[inside].sum() > 0.3 * painted.values.sum()
+        assert painted.values[inside].sum() > 0.9 * painted.values.sum()
+        assert verdict.evidence.anomaly_map.shape == crop.mask.shape
     assert (covered & beans).sum() / (covered | beans).sum() > 0.8
     assert not (masks(shape, verdicts) & ~_near(beans)).any()
 

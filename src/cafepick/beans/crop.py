@@ -340,11 +340,3 @@ def box_of(contour: NDArray[np.float32]) -> Box:
     """Return the box around an outline (n, 2)."""
     (left, top), (right, bottom) = contour.min(axis=0), contour.max(axis=0)
     return Box(float(left), float(top), float(right - left), float(bottom - top))
-
-
-def _right(box: Box) -> float:
-    return box.x + box.width
-
-
-def _bottom(box: Box) -> float:
-    return box.y + box.height

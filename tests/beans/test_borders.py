@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cafepick.beans.background import to_lab
+from cafepick.beans.colour import to_lab
 from cafepick.beans.borders import paper_goes_on, paper_share, trace_border
 from cafepick.beans.lines import whiteness
 

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from cafepick.beans.background import distance, estimate_background, fill_between, to_lab
+from cafepick.beans.background import estimate_background
+from cafepick.beans.coarse import Coarse
+from cafepick.beans.colour import distance, to_lab
 from cafepick.beans.ground import Ground
 from cafepick.beans.island import find_island
 from cafepick.beans.refine import draw_outlines
 from cafepick.beans.split import ROUNDNESS, depth_inside, split_touching, typical_radius
 from cafepick.beans.sticks import add_sticks
 from cafepick.beans.stones import add_stones
+from cafepick.beans.surface import fill_between
 from cafepick.types import Outline, Scene
 
 if TYPE_CHECKING:
@@ -75,13 +78,13 @@ def find_beans(photo: NDArray[np.uint8]) -> Scene:
     Returns:
         The outlines in reading order, none for an empty surface; those that reach the frame are marked ``cut``.
     """
-    return _find(photo)
+    return _find(photo, Coarse.of(photo))
 
 
-def _find(photo: NDArray[np.uint8], *, filled: bool = False) -> Scene:
+def _find(photo: NDArray[np.uint8], coarse: Coarse, *, filled: bool = False) -> Scene:
     """Find the beans on a surface that, if ``filled``, is known to fill the photo."""
     small = _working_image(photo)
-    background = estimate_background(small, filled=filled)
+    background = estimate_background(coarse, filled=filled)
     difference = _difference(small, background)
     smooth = cv2.blur(difference, (3, 3))
     mask = smooth > max(LEAST_DIFFERENCE, NOISE_FACTOR * background.spread)
@@ -110,13 +113,14 @@ def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] |
     """
     if contours is not None:
         return scene_from_outlines(photo, contours)
-    island = find_island(photo)
+    coarse = Coarse.of(photo)
+    island = find_island(photo, coarse)
     if island is None:
-        return find_beans(photo)
+        return _find(photo, coarse)
     scene = _beans_on(photo, island)
     if island.sharp and scene.outlines:
         return scene
-    plain = find_beans(photo)
+    plain = _find(photo, coarse)
     on_it = _on_paper(plain.outlines, island.inside, island)
     # a tray's wall, pale as paper, may have been taken for it; the plain search leaves walls out
     if not island.sharp and len(on_it) > MANY_MORE * len(scene.outlines):
@@ -132,7 +136,8 @@ def _beans_on(photo: NDArray[np.uint8], island: Island) -> Scene:
     left, top, width, height = cv2.boundingRect(island.inside)
     place = slice(top, top + height), slice(left, left + width)
     paper = island.inside[place]
-    found = _find(_continued(photo[place], paper), filled=True)
+    continued = _continued(photo[place], paper)
+    found = _find(continued, Coarse.of(continued), filled=True)
     corner = np.array([left, top], np.float32)
     on_it = _on_paper(found.outlines, paper, island)
     surface = _surrounded(found.background, (left, top), paper.shape, photo.shape)
@@ -195,7 +200,7 @@ def scene_from_outlines(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.
     beans = np.zeros(small.shape[:2], np.uint8)
     for contour in contours:
         cv2.fillPoly(beans, [np.rint((contour + 0.5) * scale - 0.5).astype(np.int32)], 1)
-    background = estimate_background(small, beans.astype(bool))
+    background = estimate_background(Coarse.of(photo), beans.astype(bool))
     outlines = tuple(Outline(contour, _reaches_frame(contour, photo.shape[:2], 0.5)) for contour in contours)
     return Scene(outlines, background.colour, background.noise)
 

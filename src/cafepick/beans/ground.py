@@ -40,8 +40,8 @@ def piece_of(contour: NDArray[np.int32]) -> Piece:
 
 def typical_strength(difference: NDArray[np.float32], labels: NDArray[np.int32], beans: Mapping[int, Piece]) -> float:
     """Return by how much most beans differ from the surface, 0 without beans."""
-    sums = np.bincount(labels.ravel(), weights=difference.ravel())
-    counts = np.bincount(labels.ravel())
+    some = labels[::2, ::2].ravel()  # a quarter of the pixels tells as much
+    sums, counts = np.bincount(some, weights=difference[::2, ::2].ravel()), np.bincount(some)
     known = [label for label in beans if label < len(counts) and counts[label]]
     return float(np.median(sums[known] / counts[known])) if known else 0.0
 

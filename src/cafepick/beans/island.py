@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import cv2
 import numpy as np
 
-from cafepick.beans.background import to_lab
 from cafepick.beans.borders import MOST_COLOURED, PALEST
+from cafepick.beans.coarse import Coarse
 from cafepick.beans.sheet import find_sheet
-from cafepick.beans.surface import fill_between, find_flat
+from cafepick.beans.surface import fill_between
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COARSE_SIDE: Final = 192
 FINE_SIDE: Final = 400
-"""Longer sides, pixels, to which a photo is shrunk to see whether it shows paper on something else, and where."""
+"""Longer side, pixels, to which a photo is shrunk to see where its paper lies."""
 SMALLEST_PIECE: Final = 0.01
 """A plain piece of paper between beans and folds covers at least so much of the photo."""
 AS_PALE: Final = 0.75
@@ -60,12 +59,17 @@ class Island(NamedTuple):
     """Whether it ends exactly where a sheet ends: a bean across its border is one, not the table's pattern."""
 
 
-def find_island(photo: NDArray[np.uint8]) -> Island | None:
-    """Find the paper in a photo (H, W, 3); None where the photo shows only its surface, or no paper."""
-    coarse = _paper(photo, COARSE_SIDE)
-    if coarse is None or coarse.fills_photo():
+def find_island(photo: NDArray[np.uint8], coarse: Coarse | None = None) -> Island | None:
+    """Find the paper in a photo; None where the photo shows only its surface, or no paper.
+
+    Args:
+        photo: (H, W, 3) RGB.
+        coarse: the same at a coarse size, if that is known.
+    """
+    rough = _paper(coarse or Coarse.of(photo))
+    if rough is None or rough.fills_photo():
         return None
-    fine = _paper(photo, FINE_SIDE)
+    fine = _paper(Coarse.of(photo, FINE_SIDE))
     if fine is None:
         return None
     scale = np.array(photo.shape[1::-1]) / fine.alike.shape[1::-1]
@@ -74,8 +78,8 @@ def find_island(photo: NDArray[np.uint8]) -> Island | None:
         sheet = None  # a part of the paper, between its folds
     corners = (fine.hull + 0.5) * scale - 0.5 if sheet is None else sheet.corners
     inside = _drawn(np.rint(corners).astype(np.int32), photo.shape[:2])
-    rough = _drawn(np.rint((corners + 0.5) / scale - 0.5).astype(np.int32), fine.alike.shape)
-    table = _table(~fine.alike & (rough > 0), rough, all_sizes=sheet is None)
+    within = _drawn(np.rint((corners + 0.5) / scale - 0.5).astype(np.int32), fine.alike.shape)
+    table = _table(~fine.alike & (within > 0), within, all_sizes=sheet is None)
     inside[cv2.resize(table, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0] = 0
     blurred = 2 * round(BLURRED * max(photo.shape)) + 1
     return Island(cv2.erode(inside, np.ones((blurred, blurred), np.uint8)), sheet is not None)  # type: ignore[arg-type]
@@ -109,16 +113,13 @@ class _Paper(NamedTuple):
         return float(_drawn(np.rint(corners).astype(np.int32), paper.shape)[paper].mean())
 
 
-def _paper(photo: NDArray[np.uint8], side: int) -> _Paper | None:
-    """Find the paper in a photo shrunk to this longer side."""
-    factor = max(1.0, max(photo.shape[:2]) / side)
-    size = (max(1, round(photo.shape[1] / factor)), max(1, round(photo.shape[0] / factor)))
-    lab = to_lab(np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8))
-    piece = _palest_piece(lab)
+def _paper(photo: Coarse) -> _Paper | None:
+    """Find the paper in a small photo."""
+    piece = _palest_piece(photo)
     if piece is None:
         return None
-    alike = _like(lab, piece)
-    hull = _hull(_reached(alike & ~_edges(lab), piece))
+    alike = _like(photo.lab, piece)
+    hull = _hull(_reached(alike & ~_edges(photo.lab), piece))
     return None if hull is None else _Paper(alike, hull)
 
 
@@ -156,16 +157,15 @@ def _drawn(corners: NDArray[np.int32], shape: tuple[int, ...]) -> NDArray[np.uin
     return np.asarray(cv2.fillConvexPoly(canvas, corners, 1), np.uint8)
 
 
-def _palest_piece(lab: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+def _palest_piece(photo: Coarse) -> NDArray[np.bool_] | None:
     """(h, w) True on the largest of the palest plain pieces."""
-    flat = find_flat(lab)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(flat.astype(np.uint8), connectivity=4)
-    areas = stats[:, cv2.CC_STAT_AREA]
-    large = [k for k in range(1, len(areas)) if areas[k] > SMALLEST_PIECE * flat.size]
-    colours = {k: lab[labels == k].mean(axis=0) for k in large}
-    paper = {k: c[0] for k, c in colours.items() if c[0] > PALEST and np.hypot(c[1], c[2]) < MOST_COLOURED}
-    pale = [k for k, light in paper.items() if light > AS_PALE * max(paper.values())]
-    return np.asarray(labels == max(pale, key=lambda k: areas[k]), np.bool_) if pale else None
+    light, a, b = photo.colours.T
+    is_paper = (photo.areas > SMALLEST_PIECE * photo.flat.size) & (light > PALEST) & (np.hypot(a, b) < MOST_COLOURED)
+    is_paper[0] = False  # what is not flat
+    if not is_paper.any():
+        return None
+    pale = is_paper & (light > AS_PALE * light[is_paper].max())
+    return np.asarray(photo.labels == np.where(pale, photo.areas, 0).argmax(), np.bool_)
 
 
 def _like(lab: NDArray[np.float32], piece: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import cv2
 import numpy as np
 
-from cafepick.beans.background import distance, to_lab
+from cafepick.beans.colour import distance, to_lab
 from cafepick.cores import shared
 
 if TYPE_CHECKING:

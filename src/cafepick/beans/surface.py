@@ -16,12 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FLAT_STEP: Final = 4.0
-"""Largest colour difference (CIE76) between neighbours of a flat pixel, unless the photo is noisier than that."""
-NOISE_STEPS: Final = 3.0
-"""In a noisy photo: so many times the step that a quarter of the pixels stay below."""
-ROUGHEST: Final = 8.0
-"""A surface rougher than that is not plain; edges would drown in its texture."""
+    from cafepick.beans.coarse import Coarse
+
 SMALLEST_SURFACE: Final = 0.03
 """A smaller share of the photo is no candidate."""
 SMALLEST_PIECE: Final = 0.0005
@@ -41,8 +37,6 @@ LEAST_RECTANGULAR: Final = 0.82
 class Surface(NamedTuple):
     """Where beans may lie, at the coarse size at which it was estimated."""
 
-    flat: NDArray[np.bool_]
-    """(h, w), True where the colour changes slowly: on any plain thing, a bean's smooth side too."""
     plain: NDArray[np.bool_]
     """(h, w), True on bare surface, though not on all of it."""
     extent: NDArray[np.bool_]
@@ -56,57 +50,39 @@ class _Region(NamedTuple):
     lightness: float
 
 
-def find_surface(lab: NDArray[np.float32]) -> Surface:
+def find_surface(photo: Coarse) -> Surface:
     """Find the surface that the beans lie on.
 
     Among the plain regions, the largest; unless it surrounds a smaller one that looks like a sheet lying on it.
 
-    Args:
-        lab: (h, w, 3) CIE L*a*b* of the photo at a coarse size, at which a bean is a few pixels wide.
-
-    Returns:
-        The surface; in a photo without any plain region, all of it.
+    In a photo without any plain region, all of it.
     """
-    flat = find_flat(lab)
-    regions = _regions(flat, lab)
+    regions = _regions(photo)
     if not regions:
-        everything = np.ones(flat.shape, bool)
-        return Surface(flat, everything, everything)
+        everything = np.ones(photo.flat.shape, bool)
+        return Surface(everything, everything)
     chosen = regions[0]
     for region in regions[1:]:
-        if _is_sheet(region) and _lies_on(region, chosen) and _has_edge(region, lab, flat):
+        if _is_sheet(region) and _lies_on(region, chosen) and _has_edge(region, photo.lab, photo.flat):
             chosen = region
-    return Surface(flat, chosen.mask, _drawn([chosen.hull], flat.shape))
+    return Surface(chosen.mask, _drawn([chosen.hull], photo.flat.shape))
 
 
-def find_flat(lab: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return (h, w), True where the colour differs little from that of the neighbours."""
-    smooth = cv2.blur(lab, (3, 3))
-    spread = cv2.dilate(smooth, np.ones((3, 3))) - cv2.erode(smooth, np.ones((3, 3)))
-    step = np.sqrt(np.square(spread).sum(axis=2))
-    level = np.clip(NOISE_STEPS * np.percentile(step, 25), FLAT_STEP, ROUGHEST)
-    return step < level
-
-
-def _regions(flat: NDArray[np.bool_], lab: NDArray[np.float32]) -> list[_Region]:
+def _regions(photo: Coarse) -> list[_Region]:
     """The plain regions that are large enough to be a surface, largest first.
 
     Dense beans cut a surface into pieces, so pieces of one colour are one region.
     """
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(flat.astype(np.uint8), connectivity=4)
-    areas = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
-    flat_labels = labels[flat]
-    sums = np.stack([np.bincount(flat_labels, lab[..., i][flat], len(areas)) for i in range(3)], axis=1)
-    colours = sums / np.maximum(areas, 1)[:, None]  # a photo that is flat all over has nothing in label 0
-    free = areas >= SMALLEST_PIECE * flat.size
+    areas, colours, size = photo.areas, photo.colours, photo.flat.size
+    free = areas >= SMALLEST_PIECE * size
     free[0] = False  # label 0: not flat
     regions = []
     while free.any():
         largest = int(np.argmax(np.where(free, areas, 0)))
         alike = free & (np.linalg.norm(colours - colours[largest], axis=1) < SAME_SURFACE)
         free &= ~alike
-        if areas[alike].sum() >= SMALLEST_SURFACE * flat.size:
-            regions.append(_region(alike[labels], lab))
+        if areas[alike].sum() >= SMALLEST_SURFACE * size:
+            regions.append(_region(alike[photo.labels], photo.lab))
     return sorted(regions, key=lambda region: -region.mask.sum())
 
 
@@ -160,7 +136,7 @@ def fill_between(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArr
         known: (h, w), True somewhere.
     """
     weight = known.astype(np.float32)
-    sums: list[Any] = [values * weight[..., None]]
+    sums: list[Any] = [cv2.copyTo(values, known.view(np.uint8))]
     weights: list[Any] = [weight]
     while max(weights[-1].shape) > 2:
         sums.append(cv2.pyrDown(sums[-1]))
@@ -168,6 +144,6 @@ def fill_between(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArr
     filled = sums[-1] / np.maximum(weights[-1], 1e-6)[..., None]
     for total, weight in zip(sums[-2:0:-1], weights[-2:0:-1], strict=True):
         coarse = cv2.resize(filled, weight.shape[::-1])
-        trust = np.minimum(2 * weight, 1)[..., None]
-        filled = trust * total / np.maximum(weight, 1e-6)[..., None] + (1 - trust) * coarse
+        trust = np.minimum(2 * weight, 1)
+        filled = total * (trust / np.maximum(weight, 1e-6))[..., None] + coarse * (1 - trust)[..., None]
     return np.asarray(cv2.resize(filled, known.shape[::-1]), np.float32)

@@ -1,0 +1,68 @@
+"""A photo made so small that a bean is a few pixels wide: enough to see what the beans lie on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from cafepick.beans.colour import to_lab
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+COARSE_SIDE: Final = 192
+"""Its longer side, pixels."""
+FLAT_STEP: Final = 4.0
+"""Largest colour difference (CIE76) between neighbours of a flat pixel, unless the photo is noisier than that."""
+NOISE_STEPS: Final = 3.0
+"""In a noisy photo: so many times the step that a quarter of the pixels stay below."""
+ROUGHEST: Final = 8.0
+"""A surface rougher than that is not plain; edges would drown in its texture."""
+
+
+class Coarse(NamedTuple):
+    """A small photo, and the pieces of it that are flat: any plain thing, a bean's smooth side too."""
+
+    image: NDArray[np.uint8]
+    """(h, w, 3) RGB."""
+    lab: NDArray[np.float32]
+    """(h, w, 3) CIE L*a*b*."""
+    flat: NDArray[np.bool_]
+    """(h, w), True where the colour changes slowly."""
+    labels: NDArray[np.int32]
+    """(h, w), 0 where it does not; each connected piece that is flat has a number."""
+    areas: NDArray[np.float64]
+    """(pieces + 1,) pixels of each label."""
+    colours: NDArray[np.float64]
+    """(pieces + 1, 3) mean L*, a*, b* of each label; 0 for label 0."""
+
+    @classmethod
+    def of(cls, photo: NDArray[np.uint8], side: int = COARSE_SIDE) -> Coarse:
+        """Shrink a photo (H, W, 3) to this longer side and part what is flat."""
+        image = shrunk(photo, side)
+        lab = to_lab(image)
+        flat = find_flat(lab)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(flat.view(np.uint8), connectivity=4)
+        areas = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+        flat_labels = labels[flat]
+        sums = np.stack([np.bincount(flat_labels, lab[..., i][flat], len(areas)) for i in range(3)], axis=1)
+        colours = sums / np.maximum(areas, 1)[:, None]  # a photo that is flat all over has nothing in label 0
+        return cls(image, lab, flat, np.asarray(labels, np.int32), areas, colours)
+
+
+def shrunk(photo: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return a photo (H, W, 3) whose longer side is at most ``side`` pixels, each the mean of those it stands for."""
+    factor = max(1.0, max(photo.shape[:2]) / side)
+    size = (max(1, round(photo.shape[1] / factor)), max(1, round(photo.shape[0] / factor)))
+    return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def find_flat(lab: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return (h, w), True where the colour differs little from that of the neighbours."""
+    smooth = cv2.blur(lab, (3, 3))
+    spread = cv2.dilate(smooth, np.ones((3, 3))) - cv2.erode(smooth, np.ones((3, 3)))
+    step = np.sqrt(np.square(spread).sum(axis=2))
+    level = np.clip(NOISE_STEPS * np.percentile(step, 25), FLAT_STEP, ROUGHEST)
+    return step < level

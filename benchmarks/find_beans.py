@@ -27,6 +27,7 @@ import numpy as np
 from cafepick.beans.find import scene_of
 from cafepick.files import write_json
 from cafepick.images import read_photo
+from cafepick.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -199,6 +200,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    keep_freed_memory()  # as every command does
     all_trays = list(trays(options.data / "trays"))
     measure(all_trays[0])  # the first call pays for loading
     counts = {tray.name: measure(tray) for tray in all_trays}

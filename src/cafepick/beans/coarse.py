@@ -61,8 +61,9 @@ def shrunk(photo: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 def find_flat(lab: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return (h, w), True where the colour differs little from that of the neighbours."""
-    smooth = cv2.blur(lab, (3, 3))
-    spread = cv2.dilate(smooth, np.ones((3, 3))) - cv2.erode(smooth, np.ones((3, 3)))
-    step = np.sqrt(np.square(spread).sum(axis=2))
+    smooth, near = cv2.blur(lab, (3, 3)), np.ones((3, 3), np.uint8)
+    spread = cv2.subtract(cv2.dilate(smooth, near), cv2.erode(smooth, near))
+    lightness, a, b = (cv2.extractChannel(spread, channel) for channel in range(3))
+    step = np.asarray(cv2.magnitude(cv2.magnitude(lightness, a), b), np.float32)
     level = np.clip(NOISE_STEPS * np.percentile(step, 25), FLAT_STEP, ROUGHEST)
     return step < level

@@ -97,9 +97,9 @@ def _find(photo: NDArray[np.uint8], coarse: Coarse, *, filled: bool = False) -> 
     radius = typical_radius(depth)
     labels, pieces = split_touching(solid, depth, radius)
     beans = {label: piece for label, piece in pieces.items() if _is_bean(piece, radius)}
-    ground = Ground(small, difference, mask)
-    beans |= add_stones(labels, beans, ground, radius)
-    beans |= add_sticks(labels, beans, core, ground, radius)
+    ground = Ground(small, difference, mask, core, labels, beans, radius)
+    add_stones(ground)
+    add_sticks(ground)
     contours = draw_outlines(photo, labels, beans, difference, background)
     margin = 1.5 * photo.shape[1] / small.shape[1]
     return Scene(_in_reading_order(contours, photo.shape[:2], margin), background.colour, background.noise)
@@ -270,7 +270,9 @@ def _in_reading_order(
     boxes = [cv2.boundingRect(contour) for contour in contours]  # left, top, width, height
     row = float(np.median([box[3] for box in boxes]))
     order = sorted(range(len(boxes)), key=lambda i: ((boxes[i][1] + boxes[i][3] / 2) // row, boxes[i][0]))
-    return tuple(Outline(contours[i], _reaches_frame(contours[i], shape, margin)) for i in order)
+    left, top, width, height = np.array(boxes).T
+    room = np.minimum(np.minimum(left, top), np.minimum(shape[1] - left - width, shape[0] - top - height))
+    return tuple(Outline(contours[i], cut) for i, cut in zip(order, (room[order] < margin).tolist(), strict=True))
 
 
 def _reaches_frame(contour: NDArray[np.float32], shape: tuple[int, ...], margin: float) -> bool:

@@ -1,22 +1,23 @@
-"""What the search for beans leaves over, and what the rest is told from."""
+"""What the search for beans leaves over, from which more is found."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from cafepick.beans.split import Piece, hull_of
+from cafepick.beans.split import Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
 
-class Ground(NamedTuple):
-    """A photo and how it differs from its surface, pixel by pixel of the working image."""
+@dataclass(eq=False)
+class Ground:
+    """A photo around the beans found so far, pixel by pixel of the working image."""
 
     image: NDArray[np.uint8]
     """(h, w, 3) RGB."""
@@ -24,31 +25,40 @@ class Ground(NamedTuple):
     """(h, w) from the bare surface, shadows forgiven."""
     mask: NDArray[np.bool_]
     """(h, w), True on all that differs from the surface."""
+    core: NDArray[np.uint8]
+    """(h, w), 1 on what differs about as much as what lies nearby."""
+    labels: NDArray[np.int32]
+    """(h, w) of beans and of what is none, 0 on the ground."""
+    beans: dict[int, Piece]
+    """The bean that each label stands for, if it stands for one."""
+    radius: float
+    """Half the width of a typical bean, pixels."""
 
+    @cached_property
+    def free(self) -> NDArray[np.uint8]:
+        """(h, w) 1 where no bean is labelled."""
+        is_free = np.ones(int(self.labels.max()) + 1, np.uint8)
+        is_free[list(self.beans)] = 0
+        return np.take(is_free, self.labels)
 
-def outside(beans: Mapping[int, Piece], labels: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """(h, w) 1 where no bean is labelled."""
-    is_free = np.ones(int(labels.max()) + 1, np.uint8)
-    is_free[list(beans)] = 0
-    return np.take(is_free, labels)
+    @cached_property
+    def strength(self) -> float:
+        """By how much most beans differ from the surface, 0 without beans: of those known when first asked for."""
+        some = self.labels[::2, ::2].ravel()  # a quarter of the pixels tells as much
+        sums, counts = np.bincount(some, weights=self.difference[::2, ::2].ravel()), np.bincount(some)
+        known = [label for label in self.beans if label < len(counts) and counts[label]]
+        return float(np.median(sums[known] / counts[known])) if known else 0.0
 
+    def strength_within(self, contour: NDArray[np.int32]) -> float:
+        """Return the mean difference inside a contour (n, 1, 2)."""
+        left, top, width, height = cv2.boundingRect(contour)
+        inside = np.zeros((height, width), np.uint8)
+        cv2.drawContours(inside, [contour], 0, 1, cv2.FILLED, offset=(-left, -top))
+        return float(self.difference[top : top + height, left : left + width][inside > 0].mean())
 
-def piece_of(contour: NDArray[np.int32]) -> Piece:
-    """Return what a contour (n, 1, 2) through the outermost pixels bounds, these included."""
-    return Piece(hull_of(contour), cv2.contourArea(contour) + cv2.arcLength(contour, True) / 2 + 1)
-
-
-def typical_strength(difference: NDArray[np.float32], labels: NDArray[np.int32], beans: Mapping[int, Piece]) -> float:
-    """Return by how much most beans differ from the surface, 0 without beans."""
-    some = labels[::2, ::2].ravel()  # a quarter of the pixels tells as much
-    sums, counts = np.bincount(some, weights=difference[::2, ::2].ravel()), np.bincount(some)
-    known = [label for label in beans if label < len(counts) and counts[label]]
-    return float(np.median(sums[known] / counts[known])) if known else 0.0
-
-
-def mean_within(difference: NDArray[np.float32], contour: NDArray[np.int32]) -> float:
-    """Return the mean difference inside a contour (n, 1, 2)."""
-    left, top, width, height = cv2.boundingRect(contour)
-    inside = np.zeros((height, width), np.uint8)
-    cv2.drawContours(inside, [contour], 0, 1, cv2.FILLED, offset=(-left, -top))
-    return float(difference[top : top + height, left : left + width][inside > 0].mean())
+    def add(self, contour: NDArray[np.int32], piece: Piece) -> None:
+        """Take what a contour (n, 1, 2) bounds for a bean."""
+        label = max(int(self.labels.max()), *self.beans, 0) + 1
+        cv2.drawContours(self.labels, [contour], 0, label, cv2.FILLED)
+        cv2.drawContours(self.free, [contour], 0, 0, cv2.FILLED)
+        self.beans[label] = piece

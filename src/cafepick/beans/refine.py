@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
@@ -120,7 +121,7 @@ def _outline(patch: _Patch, label: int, reach: Any) -> NDArray[np.float32] | Non
     """
     inside = patch.labels == label
     own = inside.view(np.uint8)
-    level = np.minimum(LEVEL * _typical_inside(patch.difference, own), SURE)
+    level = cv2.min(LEVEL * _typical_inside(patch.difference, own), SURE)
     mask = (patch.difference > level) & ((patch.labels == 0) | inside)
     mask &= _zone(mask, own, reach)
     found, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -134,9 +135,14 @@ def _zone(mask: NDArray[np.bool_], own: NDArray[np.uint8], disc: Any) -> NDArray
     Squares are many times as quick as a disc. One that the disc holds mostly reaches all that the disc would.
     """
     radius = disc.shape[0] // 2
-    squares = (np.ones((2 * side + 1,) * 2, np.uint8) for side in (int(0.7 * radius), radius))
-    inner, outer = (cv2.dilate(own, square).view(bool) for square in squares)
-    return cv2.dilate(own, disc).view(bool) if (mask & outer & ~inner).any() else inner
+    inner, outer = (cv2.dilate(own, _square(side)).view(bool) for side in (int(0.7 * radius), radius))
+    return cv2.dilate(own, disc).view(bool) if ((mask & outer) > inner).any() else inner
+
+
+@cache
+def _square(side: int) -> Any:
+    """Ones around a pixel, ``side`` to each side."""
+    return np.ones((2 * side + 1,) * 2, np.uint8)
 
 
 def _typical_inside(difference: NDArray[np.float32], own: NDArray[np.uint8]) -> NDArray[np.float32]:

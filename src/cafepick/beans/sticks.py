@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from cafepick.beans.ground import mean_within, outside, piece_of, typical_strength
+from cafepick.beans.split import Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
     from cafepick.beans.ground import Ground
-    from cafepick.beans.split import Piece
 
 THINNEST: Final = 0.12
 """Half the width of the thinnest stick, in units of half the width of a typical bean."""
@@ -46,41 +41,24 @@ GOES_ON: Final = 0.6
 """Share of that stretch along which there is something."""
 
 
-def add_sticks(
-    labels: NDArray[np.int32], beans: Mapping[int, Piece], core: NDArray[np.uint8], ground: Ground, radius: float
-) -> dict[int, Piece]:
-    """Label the sticks of a mask.
-
-    Args:
-        labels: (h, w) of beans and of what is none, 0 on the ground; sticks are drawn into it.
-        beans: the bean that each label stands for, if it stands for one.
-        core: (h, w), 1 on what differs from the surface about as much as what lies nearby.
-        ground: the photo and how it differs from its surface.
-        radius: half the width of a typical bean, pixels.
-
-    Returns:
-        The sticks, by label.
-    """
-    first = int(labels.max()) + 1
-    free = outside(beans, labels)
-    side = 2 * max(1, round(THINNEST * radius)) + 1
+def add_sticks(ground: Ground) -> None:
+    """Find the sticks beside the beans and add them to these."""
+    side = 2 * max(1, round(THINNEST * ground.radius)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    rest = cv2.morphologyEx(core & free, cv2.MORPH_OPEN, disc)
+    rest = cv2.morphologyEx(ground.core & ground.free, cv2.MORPH_OPEN, disc)
     contours, _ = cv2.findContours(rest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    strength: float | None = None
-    sticks: dict[int, Piece] = {}
+    sticks = []
     for contour in contours:
         points = np.asarray(contour, np.int32)
-        piece = piece_of(points)
-        if not _is_thin(piece, radius):
-            continue
-        if strength is None:
-            strength = STRENGTH * typical_strength(ground.difference, labels, beans)
-        if mean_within(ground.difference, points) >= strength and not _runs_on(piece, ground, free, radius):
-            label = first + len(sticks)
-            cv2.drawContours(labels, [points], 0, label, cv2.FILLED)
-            sticks[label] = piece
-    return sticks
+        piece = Piece.within(points)
+        if (
+            _is_thin(piece, ground.radius)
+            and ground.strength_within(points) >= STRENGTH * ground.strength
+            and not _runs_on(piece, ground)
+        ):
+            sticks.append((points, piece))
+    for points, piece in sticks:
+        ground.add(points, piece)
 
 
 def _is_thin(piece: Piece, radius: float) -> bool:
@@ -90,8 +68,9 @@ def _is_thin(piece: Piece, radius: float) -> bool:
     return fits and piece.area >= STRAIGHT * width * length
 
 
-def _runs_on(piece: Piece, ground: Ground, free: NDArray[np.uint8], radius: float) -> bool:
+def _runs_on(piece: Piece, ground: Ground) -> bool:
     """Whether there is more of it beyond one of its ends: something not of a bean, or a darker line, as of a shadow."""
+    free, radius = ground.free, ground.radius
     corners = cv2.boxPoints(cv2.minAreaRect(piece.hull))
     sides = np.roll(corners, -1, axis=0) - corners
     short = int(np.linalg.norm(sides, axis=1)[:2].argmin())

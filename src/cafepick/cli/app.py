@@ -24,6 +24,7 @@ from cafepick.cli.serve import serve
 from cafepick.cli.train import train
 from cafepick.cli.watch import watch
 from cafepick.errors import CafepickError, MissingExtraError
+from cafepick.memory import keep_freed_memory
 
 app = typer.Typer(
     name="cafepick",
@@ -48,7 +49,8 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """Hold the options that come before a command."""
+    """Hold the options that come before a command, and prepare for it."""
+    keep_freed_memory()
 
 
 def main() -> None:

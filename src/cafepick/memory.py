@@ -1,0 +1,24 @@
+"""What a process does with memory that it no longer needs."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Final
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
+LARGEST: Final = 32 << 20
+"""Bytes of the largest block that is kept; glibc takes no more."""
+MOST: Final = 128 << 20
+"""Bytes that are kept at most in one piece."""
+
+
+def keep_freed_memory() -> bool:
+    """Keep the memory of arrays that are gone for the next ones; tell whether that can be set here.
+
+    Photos, crops and feature maps of some megabytes come and go all the time. glibc gives each such block back to the
+    system, which has to clear and map every page anew for the next: a tenth of the time in which beans are found. Only
+    who owns the process should decide this, so commands call it and the library does not. Elsewhere nothing changes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    return mallopt is not None and bool(mallopt(MMAP_THRESHOLD, LARGEST) and mallopt(TRIM_THRESHOLD, MOST))

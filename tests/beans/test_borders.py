@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cafepick.beans.colour import to_lab
 from cafepick.beans.borders import paper_goes_on, paper_share, trace_border
+from cafepick.beans.colour import to_lab
 from cafepick.beans.lines import whiteness
 
 SHEET = np.array([[90.3, 60.6], [420.2, 80.1], [400.7, 310.4], [70.5, 290.8]])

@@ -42,9 +42,7 @@ class Background(NamedTuple):
     """Share of lightness that a shadow may take in this photo."""
 
 
-def estimate_background(
-    photo: Coarse, beans: NDArray[np.bool_] | None = None, *, filled: bool = False
-) -> Background:
+def estimate_background(photo: Coarse, beans: NDArray[np.bool_] | None = None, *, filled: bool = False) -> Background:
     """Estimate the colour of the bare surface everywhere, under soft shadows and uneven light too.
 
     Args:

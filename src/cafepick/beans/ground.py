@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cafepick.beans.split import Piece
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from cafepick.beans.split import Piece
 
 
 @dataclass(eq=False)

@@ -121,7 +121,7 @@ def _outline(patch: _Patch, label: int, reach: Any) -> NDArray[np.float32] | Non
     """
     inside = patch.labels == label
     own = inside.view(np.uint8)
-    level = cv2.min(LEVEL * _typical_inside(patch.difference, own), SURE)
+    level = np.minimum(LEVEL * _typical_inside(patch.difference, own), SURE)
     mask = (patch.difference > level) & ((patch.labels == 0) | inside)
     mask &= _zone(mask, own, reach)
     found, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

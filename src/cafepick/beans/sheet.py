@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import cv2
 import numpy as np
 
-from cafepick.beans.colour import to_lab
 from cafepick.beans.borders import paper_goes_on, paper_share, trace_border
+from cafepick.beans.colour import to_lab
 from cafepick.beans.lines import find_lines, quadrangles, whiteness
 from cafepick.beans.paper import PAPERS, WORST, certainty_of, homography, judge_papers, transformed
 from cafepick.beans.seams import is_of_one_piece

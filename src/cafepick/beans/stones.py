@@ -35,7 +35,8 @@ def add_stones(ground: Ground) -> None:
     """Find the stones and the lost beans beside the beans and add them to these."""
     beside = np.asarray(cv2.erode(ground.free, np.ones((3, 3), np.uint8)), np.uint8)
     contours, _ = cv2.findContours(ground.mask & beside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    large = [contour for contour in contours if cv2.contourArea(contour) > np.pi * (THICK * ground.radius) ** 2]
+    least = np.pi * (THICK * ground.radius) ** 2
+    large = [np.asarray(contour, np.int32) for contour in contours if cv2.contourArea(contour) > least]
     for points in [thick for contour in large for thick in _thick_parts(contour, beside, ground.radius)]:
         piece = Piece.within(points)
         if _is_compact(piece, ground.radius) and ground.strength_within(points) >= STRENGTH * ground.strength:

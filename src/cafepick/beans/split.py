@@ -127,8 +127,8 @@ def split_touching(
     discs = _discs(smooth, mask, radius)
     island_of_disc = labels[discs.y, discs.x]
     counts = np.bincount(island_of_disc, minlength=len(contours) + 1)
-    cluster = np.zeros(mask.shape, np.uint8)
     boxes = np.zeros((len(contours) + 1, 4), np.intp)
+    islands = labels.copy()
     pieces = {}
     for label, contour in enumerate(contours, start=1):
         if counts[label] == 1:
@@ -136,11 +136,12 @@ def split_touching(
         else:
             boxes[label] = cv2.boundingRect(contour)
             cv2.drawContours(labels, [contour], 0, 0, cv2.FILLED)
-            cv2.drawContours(cluster, [contour], 0, 1, cv2.FILLED)
     if (counts > 1).any():
         typical = Typical.of(radius, islands=int(np.count_nonzero(counts)))
         clustered = counts[island_of_disc] > 1
-        cells = _cells(cluster & mask, discs.where(clustered), boxes[island_of_disc[clustered]], typical)
+        own = island_of_disc[clustered]
+        cells = _cells(islands, discs.where(clustered), own, boxes[own], typical)
+        cells = np.asarray(cv2.copyTo(cells, mask.view(np.uint8)), np.int32)
         parted, parts = _beans_of(cells, smooth, discs.where(clustered), typical, first=len(contours) + 1)
         labels += parted  # 0 wherever a label stands
         pieces |= parts
@@ -176,26 +177,36 @@ def _beans_of(
     return np.take(renamed, cells), {label + first - 1: piece for label, piece in pieces.items()}
 
 
-def _cells(mask: NDArray[np.uint8], discs: _Discs, boxes: NDArray[np.intp], typical: Typical) -> NDArray[np.int32]:
-    """(h, w) labels of the cells of the discs' power diagram, 0 outside the mask; disc i has the label i + 1.
+def _cells(
+    islands: NDArray[np.int32], discs: _Discs, own: NDArray[np.int32], boxes: NDArray[np.intp], typical: Typical
+) -> NDArray[np.int32]:
+    """(h, w) labels of the cells of the discs' power diagram; disc i has the label i + 1, and 0 is outside.
 
-    The cells of two discs meet in their common chord, which is where the neck between two beans is. A cell ends with
-    the box (left, top, width, height) of the cluster that its disc lies in.
+    The cells of two discs meet in their common chord, which is where the neck between two beans is. No cell reaches
+    into another cluster.
+
+    Args:
+        islands: (h, w) label of each cluster.
+        discs: the n discs.
+        own: (n,) the cluster of each.
+        boxes: (n, 4) left, top, width and height of that cluster.
+        typical: of the beans.
     """
     reach = round(REACH * np.sqrt(typical.area / np.pi))
-    nearest = np.full(mask.shape, np.inf, np.float32)
-    labels = np.zeros(mask.shape, np.int32)
+    nearest = np.full(islands.shape, np.inf, np.float32)
+    labels = np.zeros(islands.shape, np.int32)
     squares = np.arange(-reach, reach + 1, dtype=np.float32) ** 2
     bowl = squares[:, None] + squares  # squared distance from a disc's centre
-    known = (part.tolist() for part in (*discs, boxes))
-    for label, (x, y, radius, (left, top, width, height)) in enumerate(zip(*known, strict=True), start=1):
+    known = (part.tolist() for part in (*discs, own, boxes))
+    for label, (x, y, radius, island, (left, top, width, height)) in enumerate(zip(*known, strict=True), start=1):
         (rows, down), (columns, right) = _span(y, reach, top, height), _span(x, reach, left, width)
         before = nearest[rows, columns]
         power = bowl[down, right] - np.float32(radius**2)
         closer = cv2.compare(power, before, cv2.CMP_LT)  # here OpenCV is five times as fast as NumPy
+        closer &= islands[rows, columns] == island
         cv2.copyTo(np.full_like(power, label, np.int32), closer, labels[rows, columns])
-        cv2.min(before, power, before)
-    return np.asarray(cv2.copyTo(labels, mask), np.int32)
+        cv2.copyTo(power, closer, before)
+    return labels
 
 
 def _span(centre: int, reach: int, start: int, length: int) -> tuple[slice, slice]:

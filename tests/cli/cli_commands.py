@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,3 +26,28 @@ class Ran:
 
 
 Run = Callable[..., Ran]
+
+
+DYING = """
+import os
+import cafepick.jobs.journal as module
+from cafepick.cli.app import main
+
+add = module.Journal.add
+
+def add_and_die(self, image, *record, **more):
+    add(self, image, *record, **more)
+    if image.endswith({last!r}):
+        os.kill(os.getpid(), 9)
+
+module.Journal.add = add_and_die
+main()
+"""
+
+
+def killed_after(last: str, *words: object) -> None:
+    """Run a command in a process that is killed as soon as the photo whose name ends so is recorded."""
+    ran = subprocess.run(
+        [sys.executable, "-c", DYING.format(last=last), *map(str, words)], check=False, capture_output=True, text=True
+    )
+    assert ran.returncode == -9, ran.stderr

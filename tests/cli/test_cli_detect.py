@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
-from cli_commands import Run
+from cli_commands import Run, killed_after
 from PIL import Image
 
 from cafepick.data.demo import DemoData
@@ -102,15 +102,7 @@ def test_a_killed_run_is_taken_up_where_it_was(run: Run, taught: Path, test_phot
     detect = ("detect", test_photos, "--model", taught, *RATE, "--out")
     assert run(*detect, whole).status == 0
     journal = whole / "scores.partial.jsonl"
-    pid = os.fork()
-    if pid == 0:  # a child that dies as soon as the first photo is recorded
-        import cafepick.jobs.journal as module
-
-        add = module.Journal.add
-        module.Journal.add = lambda self, *record: (add(self, *record), os.kill(os.getpid(), 9))  # type: ignore[method-assign]
-        run(*detect, killed)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
+    killed_after("tray_000.jpg", *detect, killed)
     journal = killed / "scores.partial.jsonl"
     assert len(journal.read_text().splitlines()) == 2  # what run it is, and one photo
     assert not (killed / "scores.csv").exists()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_commands import Run
+from cli_commands import Run, killed_after
 
 from cafepick.cli.evaluate import summary
 from cafepick.data.demo import DemoData
@@ -124,21 +123,7 @@ def test_a_killed_run_is_taken_up_where_it_was(run: Run, tiny_model: Path, photo
     evaluate = ("evaluate", source, "--model", tiny_model, *RATE, "--out")
     assert run(*evaluate, whole).status == 3
     assert sorted(path.name for path in whole.iterdir()) == ["metrics.json", "report.html", "scores.csv"]
-    pid = os.fork()
-    if pid == 0:  # a child that dies as soon as the second photo is recorded
-        import cafepick.jobs.journal as module
-
-        add = module.Journal.add
-
-        def add_and_die(self: module.Journal, image: str, *record: Any, **more: Any) -> None:
-            add(self, image, *record, **more)
-            if image.endswith("b.jpg"):
-                os.kill(os.getpid(), 9)
-
-        module.Journal.add = add_and_die  # type: ignore[method-assign]
-        run(*evaluate, killed)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
+    killed_after("b.jpg", *evaluate, killed)
     assert sorted(path.name for path in killed.iterdir()) == ["evaluate.partial", "evaluate.partial.jsonl"]
     for name in ("a.jpg", "b.jpg"):  # whoever read them again would find them broken
         (source / "test" / "mixed" / name).write_bytes(b"gone")

@@ -9,9 +9,9 @@ turn, trains on the others and evaluates on the photo left out and all defective
 turn as the one good class and evaluates on test digits, spread evenly over the files with ``--limit``.
 ``few`` trains on few of USK's good beans. ``dirty`` mixes defective beans of ``usk/valid`` into the good ones, 5 %
 of all, and evaluates on the rest of ``usk/valid``, beside a training without them. ``drawn`` trains and evaluates on
-trays drawn as ``cafepick demo`` draws them, three sets of them, with their exact masks. Runs that stand
-in the result file already are not repeated; ``--summary`` prints mean and spread of what stands there. Nothing here
-chooses anything by what it measures.
+trays drawn as ``cafepick demo`` draws them, three sets of them, with their exact masks. ``parts`` does so on drawn
+industrial subjects (``parts.py``). Runs that stand in the result file already are not repeated; ``--summary`` prints
+mean and spread of what stands there. Nothing here chooses anything by what it measures.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
 
+from parts import write_parts
+
 from cafepick.artefact import load_artefact
 from cafepick.data.demo import write_demo_data
 
@@ -39,6 +41,9 @@ FEW = (50, 100, 300, 1000)
 """Good beans to learn from; the file ``accuracy-usk`` has what all 3,600 give."""
 DRAWN = (7, 8, 9)
 """Seeds of sets of drawn trays; nothing was chosen by looking at them."""
+
+PARTS = 7
+"""The same of the drawn industrial subjects."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,12 @@ def drawn(_data: Path, _limit: int | None, scratch: Path) -> Iterator[Case]:
         yield Case(f"drawn/{number}", [folder, "--subject", "beans"], [folder, "--outlines", str(drawing.annotations)])
 
 
-DATA = {"usk": usk, "trays": trays, "mnist": mnist, "few": few, "dirty": dirty, "drawn": drawn}
+def parts(_data: Path, _limit: int | None, scratch: Path) -> Iterator[Case]:
+    for folder in write_parts(scratch, seed=PARTS):
+        yield Case(f"parts/{folder.name}", [str(folder)], [str(folder)])
+
+
+DATA = {"usk": usk, "trays": trays, "mnist": mnist, "few": few, "dirty": dirty, "drawn": drawn, "parts": parts}
 
 
 def cafepick(*words: str) -> dict[str, int]:

@@ -27,7 +27,7 @@ import numpy as np
 from cafepick.beans.find import scene_of
 from cafepick.files import write_json
 from cafepick.images import read_photo
-from cafepick.memory import keep_freed_memory
+from cafepick.process import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

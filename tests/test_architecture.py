@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "cafepick"
 
 LAYERS = (
     ("errors", "types"),
-    ("config", "cores", "files", "memory"),
+    ("config", "cores", "files", "process"),
     ("images",),
     ("data", "beans", "models", "scoring.calibrate", "scoring.metrics"),
     ("training", "scoring"),

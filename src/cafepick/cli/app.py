@@ -24,7 +24,7 @@ from cafepick.cli.serve import serve
 from cafepick.cli.train import train
 from cafepick.cli.watch import watch
 from cafepick.errors import CafepickError, MissingExtraError
-from cafepick.memory import keep_freed_memory
+from cafepick.process import prepare_process
 
 app = typer.Typer(
     name="cafepick",
@@ -50,7 +50,7 @@ def _root(
     ] = False,
 ) -> None:
     """Hold the options that come before a command, and prepare for it."""
-    keep_freed_memory()
+    prepare_process()
 
 
 def main() -> None:
@@ -74,6 +74,7 @@ EXTRA_OF = {
     "lightning_fabric": "train",
     "jaxtyping": "train",
     "sklearn": "train",
+    "threadpoolctl": "train",
     "matplotlib": "train",
     "tensorboard": "tensorboard",
     "onnx": "export",

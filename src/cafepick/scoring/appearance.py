@@ -204,8 +204,10 @@ def kinds_of(subjects: int) -> tuple[int, ...]:
 
 def _fit_mixture(x: NDArray[np.float64], kinds: int, shrinkage: float, seed: int) -> Mixture:
     from sklearn.mixture import GaussianMixture  # noqa: PLC0415 - needed for training only, and slow to import
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    fitted: Any = GaussianMixture(kinds, reg_covar=shrinkage, random_state=seed, max_iter=300).fit(x)
+    with threadpool_limits(1, "blas"):  # two threads take three times as long for matrices as small as these
+        fitted: Any = GaussianMixture(kinds, reg_covar=shrinkage, random_state=seed, max_iter=300).fit(x)
     return Mixture(np.log(fitted.weights_), fitted.means_, fitted.precisions_cholesky_)
 
 

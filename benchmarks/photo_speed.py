@@ -11,6 +11,7 @@ run. Then every stage by itself, on one core, by processor time. ``FOLDER`` hold
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -20,10 +21,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cafepick
+
+with contextlib.suppress(ModuleNotFoundError):  # an earlier version has none
+    from cafepick.process import prepare_process
+
+    prepare_process()  # as every command does, before NumPy is there
+
 import cv2
 import numpy as np
 
-import cafepick
 from cafepick.bench import machine_of
 from cafepick.data.demo import draw_tray
 from cafepick.detector import Detector

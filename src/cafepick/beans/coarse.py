@@ -41,7 +41,7 @@ class Coarse(NamedTuple):
     @classmethod
     def of(cls, photo: NDArray[np.uint8], side: int = COARSE_SIDE) -> Coarse:
         """Shrink a photo (H, W, 3) to this longer side and part what is flat."""
-        image = shrunk(photo, side)
+        image = shrunk(photo, max(photo.shape[:2]) / side)
         lab = to_lab(image)
         flat = find_flat(lab)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(flat.view(np.uint8), connectivity=4)
@@ -52,9 +52,9 @@ class Coarse(NamedTuple):
         return cls(image, lab, flat, np.asarray(labels, np.int32), areas, colours)
 
 
-def shrunk(photo: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Return a photo (H, W, 3) whose longer side is at most ``side`` pixels, each the mean of those it stands for."""
-    factor = max(1.0, max(photo.shape[:2]) / side)
+def shrunk(photo: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    """Return a photo (H, W, 3) so many times as small, each pixel the mean of those it stands for; never enlarged."""
+    factor = max(factor, 1.0)
     size = (max(1, round(photo.shape[1] / factor)), max(1, round(photo.shape[0] / factor)))
     return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
 

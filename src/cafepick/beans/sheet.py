@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from cafepick.beans.borders import paper_goes_on, paper_share, trace_border
+from cafepick.beans.coarse import shrunk
 from cafepick.beans.colour import to_lab
 from cafepick.beans.lines import find_lines, quadrangles, whiteness
 from cafepick.beans.paper import PAPERS, WORST, certainty_of, homography, judge_papers, transformed
@@ -88,8 +89,8 @@ def find_sheet(photo: NDArray[np.uint8], paper: Literal["auto", "a4", "letter"] 
         The sheet; None where none is whole, straight, of the paper asked for, and as a camera sees such a paper.
     """
     factor = max(1.0, max(photo.shape[:2]) / WORKING_SIDE)
-    size = (max(1, round(photo.shape[1] / factor)), max(1, round(photo.shape[0] / factor)))
-    small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+    small = shrunk(photo, factor)
+    size = small.shape[1::-1]
     white = whiteness(small)
     lab, full = to_lab(small), None
     scale = np.array(photo.shape[1::-1]) / size

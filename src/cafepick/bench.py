@@ -11,6 +11,7 @@ import platform
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -184,7 +185,8 @@ def _stages(
         yield stage("find", lambda: scene_of(pixels))
         yield stage("crop", lambda: crop_beans(pixels, scene, crop))
     yield stage("describe", lambda: descriptors_of(cut, detector.crop))
-    yield stage("score and judge", lambda: detector.judge([prepared], false_reject=rate), precision=detector.precision)
+    judge = partial(detector.judge, [prepared], false_reject=rate)
+    yield stage("describe, score and judge", judge, precision=detector.precision)
     yield stage("draw", lambda: overlay(photo, verdicts))
     yield stage("write", lambda: write_image(drawing, drawn))
     yield stage("all of it", lambda: _all_of_it(detector, file, drawing, rate), precision=detector.precision)

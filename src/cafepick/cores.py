@@ -20,7 +20,7 @@ def cores() -> int:
     return (len(affinity(0)) if affinity else os.cpu_count()) or 1
 
 
-def shared(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def shared(work: Callable[[T], R], items: Sequence[T], *, most: int | None = None) -> list[R]:
     """Do ``work`` on each item, by the caller and by whichever other cores have nothing to do; results in order.
 
     There is one helper a further core in the whole process, so callers in several threads do not get in each other's
@@ -30,6 +30,7 @@ def shared(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
         work: lets go of the interpreter for most of its time, as OpenCV and NumPy do; what it gives for an item depends
             on that item alone.
         items: the more there are, the better they can be shared.
+        most: threads at most, the caller's included; None: one a core.
     """
     results: list[Any] = [None] * len(items)
     turns = iter(range(len(items)))  # each is taken by one thread only
@@ -43,7 +44,7 @@ def shared(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
                 pass
             raise
 
-    helping = [_helpers().submit(take) for _ in range(min(cores(), len(items)) - 1)]
+    helping = [_helpers().submit(take) for _ in range(min(most or cores(), cores(), len(items)) - 1)]
     try:
         take()
     finally:
@@ -57,7 +58,8 @@ def shared(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
 def aside(work: Callable[[], R]) -> Callable[[], R]:
     """Begin ``work`` on another core, if one has nothing to do; return what gives its result.
 
-    Who asks for the result does the work if nobody has begun it, and otherwise waits; it is kept for who asks again.
+    Who asks for the result does the work if nobody has begun it, and otherwise waits. One thread may ask, again and
+    again: the result is kept, but not an error.
 
     Args:
         work: as in ``shared``.

@@ -292,25 +292,24 @@ class Detector:
         Raises:
             ConfigError: the model needs descriptors, and there are none.
         """
-        if self.appearance is not None and descriptors is None:
-            raise ConfigError("this model looks at size, shape and colour: give the descriptors of the crops too")
-        return self._score(images, lambda: descriptors, progress=progress)
+        return self._score(images, None if descriptors is None else lambda: descriptors, progress=progress)
 
     def _score(
         self,
         images: NDArray[np.uint8],
-        descriptors: Callable[[], NDArray[np.float64] | None],
+        descriptors: Callable[[], NDArray[np.float64]] | None,
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> Scored:
         """Score subjects, and ask for their descriptors when the networks are done."""
+        if self.appearance is not None and descriptors is None:
+            raise ConfigError("this model looks at size, shape and colour: give the descriptors of the crops too")
         scored = self.networks.score(
             images, self.search, method=self.method, precision=self.precision, progress=progress
         )
         parts = dict(scored.parts)
-        measured = descriptors()
-        if self.appearance is not None and measured is not None:
-            parts[APPEARANCE] = self.appearance.score(measured)
+        if self.appearance is not None and descriptors is not None:
+            parts[APPEARANCE] = self.appearance.score(descriptors())
         score = scored.score if self.fusion is None else self.fusion.score(parts)
         return replace(scored, parts=parts, score=score)
 
@@ -411,17 +410,13 @@ class Detector:
             )
         return self.calibration
 
-    def _descriptors(self, crops: Sequence[Crop]) -> NDArray[np.float64] | None:
-        """(n, d); None: the model does not look at them."""
-        return None if self.appearance is None else descriptors_of(crops, self.crop)
-
     def _judge_crops(self, crops: Sequence[Crop], threshold: float) -> Iterator[Verdict]:
         """Judge crops as if each were bean 1 of its photo; they are measured while the networks look at them."""
         if not crops:
             return
-        measured = aside(lambda: self._descriptors(crops))
+        measured = None if self.appearance is None else aside(lambda: descriptors_of(crops, self.crop))
         scored = self._score(np.stack([crop.image for crop in crops]), measured)
-        descriptors = measured()
+        descriptors = None if measured is None else measured()
         p_values = self._calibrated().p_values(scored.score)
         known = self.part_calibrations
         parts = {part: known[part].p_values(scores) for part, scores in scored.parts.items() if part in known}

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cafepick.beans.coarse import Coarse, working_image
+from cafepick.beans.island import Island, find_island
+
 GREEN, PALE, BLACK = (118, 112, 78), (214, 190, 138), (34, 30, 28)
 """Colours of a green bean, of one in parchment and of a black one."""
 PAPER, VELVET, TABLE = (232, 231, 228), (38, 40, 44), (96, 66, 42)
@@ -88,3 +91,8 @@ def missed_and_extra(outlines, masks, shape, least=0.5) -> tuple[int, int]:
             matched_masks.add(i)
             matched_found.add(k)
     return len(masks) - len(matched_masks), len(found) - len(matched_found)
+
+
+def island_of(photo: np.ndarray) -> Island | None:
+    """Find the paper in a photo as the search for beans does."""
+    return find_island(photo, Coarse.of(working_image(photo)))

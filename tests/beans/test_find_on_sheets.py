@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bean_scenes import overlap
+from bean_scenes import island_of, overlap
 
 from cafepick.beans.crop import crop_beans
 from cafepick.beans.find import find_beans, scene_of
-from cafepick.beans.island import find_island
 from cafepick.config import CropConfig
 from cafepick.data.demo import DEFECTS, draw_tray
 from cafepick.jobs.match import match_outlines
@@ -98,7 +97,7 @@ def test_a_wall_as_pale_as_paper_hides_no_bean():
     defects = tuple(DEFECTS[index % len(DEFECTS)] for index in range(16))
     rng = np.random.default_rng((555, 26))
     tray = draw_tray(rng, surround="tray", width=1200, height=900, beans=40, defects=defects)
-    island = find_island(tray.photo)
+    island = island_of(tray.photo)
     assert island is not None
     assert not island.sharp
     assert len(match_outlines([one.contour for one in scene_of(tray.photo).outlines], list(tray.outlines))) >= 38

@@ -6,9 +6,8 @@ import json
 
 import numpy as np
 import pytest
-from bean_scenes import Scenery
+from bean_scenes import Scenery, island_of
 
-from cafepick.beans.island import find_island
 from cafepick.images import read_photo
 from sheet_scenes import filled, taken
 
@@ -20,7 +19,7 @@ def _paper(photo) -> np.ndarray:
 @pytest.mark.parametrize("table", ["wood", "dark", "checked", "striped", "stone"])
 def test_a_whole_sheet_ends_where_its_edges_are(table):
     photo = taken(3, table=table, tilt=15.0, azimuth=70.0, roll=10.0, clutter=2)
-    island = find_island(photo.photo)
+    island = island_of(photo.photo)
     paper = _paper(photo)
     assert island is not None
     assert island.sharp
@@ -32,7 +31,7 @@ def test_a_whole_sheet_ends_where_its_edges_are(table):
 def test_a_corner_that_is_folded_away_is_not_paper(table):
     whole = taken(5, table=table, beans=8, fill=0.7)
     folded = taken(5, table=table, beans=8, fill=0.7, dog_ear=60.0)
-    island = find_island(folded.photo)
+    island = island_of(folded.photo)
     assert island is not None
     inside = island.inside.astype(bool)
     assert inside.sum() < 0.98 * _paper(whole).sum(), "the corner is part of the table"
@@ -41,14 +40,14 @@ def test_a_corner_that_is_folded_away_is_not_paper(table):
 
 def test_paper_in_half_shade_is_one():
     photo = taken(2, table="dark", shadow=0.3, fill=0.7, beans=20)
-    island = find_island(photo.photo)
+    island = island_of(photo.photo)
     assert island is not None
     assert island.inside[_paper(photo)].mean() > 0.95
 
 
 def test_a_folded_sheet_is_more_than_a_part_between_its_folds():
     photo = taken(7, table="wood", folds=2, fill=0.75, beans=20)
-    island = find_island(photo.photo)
+    island = island_of(photo.photo)
     assert island is not None
     assert island.inside[_paper(photo)].mean() > 0.95
 
@@ -66,7 +65,7 @@ def test_a_folded_sheet_is_more_than_a_part_between_its_folds():
     ids=["paper", "dark", "uneven light", "wood", "black", "one pixel"],
 )
 def test_a_photo_of_its_surface_alone_shows_no_island(photo):
-    assert find_island(photo) is None
+    assert island_of(photo) is None
 
 
 @pytest.mark.data
@@ -74,4 +73,4 @@ def test_real_trays_show_no_island(data_dir):
     """White trays, whose walls are in view, are looked at whole."""
     coco = json.loads((data_dir / "trays" / "annotations.json").read_text(encoding="utf-8"))
     names = [image["file_name"] for image in coco["images"]]
-    assert not [name for name in names if find_island(read_photo(data_dir / "trays" / name)) is not None]
+    assert not [name for name in names if island_of(read_photo(data_dir / "trays" / name)) is not None]

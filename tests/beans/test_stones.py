@@ -9,6 +9,8 @@ from bean_scenes import BLACK, GREEN, Scenery, missed_and_extra
 
 from cafepick.beans import find
 from cafepick.beans.find import find_beans
+from cafepick.beans.ground import Ground
+from cafepick.beans.stones import add_stones
 from cafepick.data.demo import DEFECTS, draw_tray
 from cafepick.jobs.match import match_outlines
 
@@ -32,7 +34,7 @@ def test_a_stone_that_passes_in_part_for_a_shadow_is_found(monkeypatch):
     scenery = with_stone(95, 28)
     photo = scenery.photo()
     assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape, 0.6) == (0, 0)
-    monkeypatch.setattr(find, "add_stones", lambda *_: {})
+    monkeypatch.setattr(find, "add_stones", lambda _ground: None)
     assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape, 0.6) == (1, 0)
 
 
@@ -45,6 +47,26 @@ def test_a_shadow_is_no_stone(light):
     scenery.pixels *= 1 - (1 - light) * cast[..., np.newaxis]
     photo = scenery.photo()
     assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape, 0.6) == (0, 0)
+
+
+@pytest.mark.parametrize(("sides", "angle", "stones"), [((20, 36), 0, 0), ((20, 36), 10, 0), ((36, 40), 0, 1)])
+def test_a_stone_is_thick_whichever_way_it_lies(sides, angle, stones):
+    """Half the width of a bean here is 20 pixels, so 12 to either side of its middle are thick."""
+    canvas = np.zeros((120, 120), np.uint8)
+    corners = cv2.boxPoints(((60, 60), sides, angle))
+    cv2.fillConvexPoly(canvas, np.rint(corners).astype(np.int32), 1)
+    difference = canvas * np.float32(30)
+    ground = Ground(
+        image=np.zeros((120, 120, 3), np.uint8),
+        difference=difference,
+        mask=canvas.astype(bool),
+        core=canvas,
+        labels=np.zeros((120, 120), np.int32),
+        beans={},
+        radius=20.0,
+    )
+    add_stones(ground)
+    assert len(ground.beans) == stones
 
 
 def test_nearly_all_of_drawn_trays_is_found():

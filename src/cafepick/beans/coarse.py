@@ -1,4 +1,4 @@
-"""A photo made so small that a bean is a few pixels wide: enough to see what the beans lie on."""
+"""A photo made small: as large as beans must be to be found, and so small that only what they lie on is seen."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from cafepick.beans.colour import to_lab
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+WORKING_PIXELS: Final = 800_000
+"""Beans are looked for in a photo shrunk to at most so many pixels."""
 COARSE_SIDE: Final = 192
-"""Its longer side, pixels."""
+"""Longer side, pixels, at which a bean is a few of them wide."""
 FLAT_STEP: Final = 4.0
 """Largest colour difference (CIE76) between neighbours of a flat pixel, unless the photo is noisier than that."""
 NOISE_STEPS: Final = 3.0
@@ -50,6 +52,16 @@ class Coarse(NamedTuple):
         sums = np.stack([np.bincount(flat_labels, lab[..., i][flat], len(areas)) for i in range(3)], axis=1)
         colours = sums / np.maximum(areas, 1)[:, None]  # a photo that is flat all over has nothing in label 0
         return cls(image, lab, flat, np.asarray(labels, np.int32), areas, colours)
+
+
+def working_image(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the photo (H, W, 3) at the size at which beans are looked for; a small one as it is."""
+    factor = float(np.sqrt(photo.shape[0] * photo.shape[1] / WORKING_PIXELS))
+    if factor <= 1:
+        return photo
+    if factor >= 2 and photo.shape[0] % 2 == photo.shape[1] % 2 == 0:  # one exact step is many times as fast
+        return shrunk(shrunk(photo, 2), factor / 2)
+    return shrunk(photo, factor)
 
 
 def shrunk(photo: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:

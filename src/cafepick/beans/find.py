@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cafepick.beans.background import estimate_background
-from cafepick.beans.coarse import Coarse, shrunk
+from cafepick.beans.coarse import Coarse, working_image
 from cafepick.beans.colour import distance, to_lab
 from cafepick.beans.ground import Ground
 from cafepick.beans.island import find_island
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from cafepick.beans.island import Island
     from cafepick.beans.split import Piece
 
-WORKING_PIXELS: Final = 800_000
-"""Beans are looked for in a photo shrunk to at most so many pixels."""
 BAND: Final = 32
 """Rows of the working image that are compared with the surface at a time."""
 LEAST_DIFFERENCE: Final = 6.0
@@ -78,7 +76,7 @@ def find_beans(photo: NDArray[np.uint8]) -> Scene:
     Returns:
         The outlines in reading order, none for an empty surface; those that reach the frame are marked ``cut``.
     """
-    small = _working_image(photo)
+    small = working_image(photo)
     return _find(photo, small, Coarse.of(small))
 
 
@@ -100,7 +98,7 @@ def _find(photo: NDArray[np.uint8], small: NDArray[np.uint8], coarse: Coarse, *,
     ground = Ground(small, difference, mask, core, labels, beans, radius)
     add_stones(ground)
     add_sticks(ground)
-    contours = draw_outlines(photo, labels, beans, difference, background)
+    contours = draw_outlines(photo, ground.labels, ground.beans, difference, background)
     margin = 1.5 * photo.shape[1] / small.shape[1]
     return Scene(_in_reading_order(contours, photo.shape[:2], margin), background.colour, background.noise)
 
@@ -113,7 +111,7 @@ def scene_of(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.float32]] |
     """
     if contours is not None:
         return scene_from_outlines(photo, contours)
-    small = _working_image(photo)
+    small = working_image(photo)
     coarse = Coarse.of(small)
     island = find_island(photo, coarse)
     if island is None:
@@ -138,7 +136,7 @@ def _beans_on(photo: NDArray[np.uint8], island: Island) -> Scene:
     place = slice(top, top + height), slice(left, left + width)
     paper = island.inside[place]
     continued = _continued(photo[place], paper)
-    small = _working_image(continued)
+    small = working_image(continued)
     found = _find(continued, small, Coarse.of(small), filled=True)
     corner = np.array([left, top], np.float32)
     on_it = _on_paper(found.outlines, paper, island)
@@ -197,7 +195,7 @@ def scene_from_outlines(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.
     Returns:
         The outlines in the order given; those that reach the frame are marked ``cut``.
     """
-    small = _working_image(photo)
+    small = working_image(photo)
     scale = np.array(small.shape[1::-1]) / photo.shape[1::-1]
     beans = np.zeros(small.shape[:2], np.uint8)
     for contour in contours:
@@ -205,15 +203,6 @@ def scene_from_outlines(photo: NDArray[np.uint8], contours: Sequence[NDArray[np.
     background = estimate_background(Coarse.of(small), beans.astype(bool))
     outlines = tuple(Outline(contour, _reaches_frame(contour, photo.shape[:2], 0.5)) for contour in contours)
     return Scene(outlines, background.colour, background.noise)
-
-
-def _working_image(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    factor = float(np.sqrt(photo.shape[0] * photo.shape[1] / WORKING_PIXELS))
-    if factor <= 1:
-        return photo
-    if factor >= 2 and photo.shape[0] % 2 == photo.shape[1] % 2 == 0:  # one exact step is many times as fast
-        return shrunk(shrunk(photo, 2), factor / 2)
-    return shrunk(photo, factor)
 
 
 def _difference(image: NDArray[np.uint8], background: Background) -> NDArray[np.float32]:

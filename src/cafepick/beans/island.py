@@ -59,14 +59,14 @@ class Island(NamedTuple):
     """Whether it ends exactly where a sheet ends: a bean across its border is one, not the table's pattern."""
 
 
-def find_island(photo: NDArray[np.uint8], coarse: Coarse | None = None) -> Island | None:
+def find_island(photo: NDArray[np.uint8], coarse: Coarse) -> Island | None:
     """Find the paper in a photo; None where the photo shows only its surface, or no paper.
 
     Args:
         photo: (H, W, 3) RGB.
-        coarse: the same at a coarse size, if that is known.
+        coarse: the same at a coarse size.
     """
-    rough = _paper(coarse or Coarse.of(photo))
+    rough = _paper(coarse)
     if rough is None or rough.fills_photo():
         return None
     fine = _paper(Coarse.of(photo, FINE_SIDE))

@@ -45,12 +45,14 @@ def add_stones(ground: Ground) -> None:
 
 def _thick_parts(contour: NDArray[np.int32], free: NDArray[np.uint8], radius: float) -> list[NDArray[np.int32]]:
     """Contours of what is thick and free inside a contour."""
-    left, top, width, height = cv2.boundingRect(contour)
-    filled = np.zeros((height, width), np.uint8)
+    reach = max(1, round(THICK * radius))
+    x, y, width, height = cv2.boundingRect(contour)
+    left, top = max(x - reach, 0), max(y - reach, 0)  # the ground around counts; beyond the frame there may be more
+    around = free[top : y + height + reach, left : x + width + reach]
+    filled = np.zeros_like(around)
     cv2.drawContours(filled, [contour], 0, 1, cv2.FILLED, offset=(-left, -top))
-    filled &= free[top : top + height, left : left + width]
-    side = 2 * max(1, round(THICK * radius)) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    filled &= around
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     thick = cv2.morphologyEx(filled, cv2.MORPH_OPEN, disc)
     contours, _ = cv2.findContours(thick, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(left, top))
     return [np.asarray(one, np.int32) for one in contours]

@@ -55,7 +55,8 @@ def find_surface(photo: Coarse) -> Surface:
 
     Among the plain regions, the largest; unless it surrounds a smaller one that looks like a sheet lying on it.
 
-    In a photo without any plain region, all of it.
+    Returns:
+        The surface; in a photo without any plain region, all of it.
     """
     regions = _regions(photo)
     if not regions:

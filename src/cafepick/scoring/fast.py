@@ -175,16 +175,20 @@ def _in_passes(
 
     @torch.inference_mode()
     def one(start: int) -> Rows:
-        torch.set_num_threads(1)  # belongs to the thread
-        rows = work(*(_filled(part[start : start + PASS]) for part in inputs))
+        before = torch.get_num_threads()  # each thread has its own number
+        torch.set_num_threads(1)
+        try:
+            rows = work(*(_filled(part[start : start + PASS]) for part in inputs))
+        finally:
+            torch.set_num_threads(before)
         done.append(start)
-        if on_progress is not None and get_ident() == asking and len(done) < len(starts):
-            on_progress(len(done) * PASS, count)
+        passes = len(done)
+        if on_progress is not None and get_ident() == asking and passes < len(starts):
+            on_progress(passes * PASS, count)
         return rows
 
     with one_thread_each() as threads, torch.backends.cudnn.flags(deterministic=True, benchmark=False):
-        several = threads > 1 and inputs[0].device.type == "cpu"
-        parts = shared(one, starts) if several else [one(start) for start in starts]
+        parts = shared(one, starts, most=threads if inputs[0].device.type == "cpu" else 1)
     if on_progress is not None:
         on_progress(count, count)
     return type(parts[0])(*(torch.cat(column)[:count].clone() for column in zip(*parts, strict=True)))

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from cafepick.models.generator import Generator
 
 _one_search = Lock()
-"""The number of threads belongs to the process."""
+"""Each thread has its own number of threads to compute with, but a new one begins with what was set last anywhere."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and OpenCV start their threa
 import cv2
 import numpy as np
 
-from cafepick.beans.find import scene_of
+from cafepick.beans.scene import scene_of
 from cafepick.files import write_json
 from cafepick.images import read_photo
 from cafepick.process import keep_freed_memory

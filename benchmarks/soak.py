@@ -21,7 +21,6 @@ from typing import Any
 import cafepick
 from cafepick.files import write_json
 
-
 EVERY = 0.2
 """Seconds between samples."""
 

@@ -63,7 +63,7 @@ def test_training_and_scoring_do_not_know_each_other() -> None:
     "module",
     [
         "images",
-        "beans.find",
+        "beans.scene",
         "beans.crop",
         "scoring.calibrate",
         "scoring.metrics",

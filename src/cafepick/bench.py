@@ -20,7 +20,8 @@ import torch
 
 from cafepick.beans.crop import crop_beans, fit_zoom
 from cafepick.beans.descriptors import descriptors_of
-from cafepick.beans.find import find_beans, scene_of
+from cafepick.beans.find import find_beans
+from cafepick.beans.scene import scene_of
 from cafepick.beans.view import frame_of
 from cafepick.config import ComparisonConfig, CropConfig, ModelConfig, Recipe
 from cafepick.data.demo import draw_tray

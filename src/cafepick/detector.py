@@ -14,7 +14,7 @@ from cafepick.artefact import above, below, load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import box_of, crop_beans, crop_whole
 from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, names_of
-from cafepick.beans.find import scene_of
+from cafepick.beans.scene import scene_of
 from cafepick.beans.view import frame_of
 from cafepick.config import ComparisonConfig, CropConfig, Method, ModelConfig, SearchConfig, from_dict
 from cafepick.cores import aside

@@ -12,7 +12,8 @@ from bean_scenes import BLACK, GREEN, PALE, PAPER, TABLE, VELVET, Scenery, drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cafepick.beans.find import find_beans, scene_from_outlines
+from cafepick.beans.find import find_beans
+from cafepick.beans.scene import scene_from_outlines
 from cafepick.data.coco import read_coco
 from cafepick.data.demo import draw_tray
 from cafepick.images import read_photo, to_channels

@@ -13,7 +13,7 @@ import numpy as np
 from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import crop_beans, crop_whole, fit_zoom
 from cafepick.beans.descriptors import descriptors_of
-from cafepick.beans.find import scene_of
+from cafepick.beans.scene import scene_of
 from cafepick.beans.view import Frame, frame_of
 from cafepick.errors import PhotoError, SourceError
 from cafepick.jobs.seen import print_of

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cafepick import __version__
 from cafepick.beans.crop import box_of
-from cafepick.beans.find import scene_of
+from cafepick.beans.scene import scene_of
 from cafepick.errors import PhotoError
 from cafepick.files import make_folder, replacing
 from cafepick.images import read_photo, resize

@@ -7,7 +7,8 @@ import pytest
 from bean_scenes import island_of, overlap
 
 from cafepick.beans.crop import crop_beans
-from cafepick.beans.find import find_beans, scene_of
+from cafepick.beans.find import find_beans
+from cafepick.beans.scene import scene_of
 from cafepick.config import CropConfig
 from cafepick.data.demo import DEFECTS, draw_tray
 from cafepick.jobs.match import match_outlines

@@ -76,9 +76,13 @@ def stages(model: Path, photo: Path, runs: int) -> dict[str, float]:
     from cafepick.beans.conditions import conditions_of  # noqa: PLC0415
     from cafepick.beans.crop import crop_beans  # noqa: PLC0415
     from cafepick.beans.descriptors import descriptors_of  # noqa: PLC0415
-    from cafepick.beans.scene import scene_of  # noqa: PLC0415
     from cafepick.draw import masks, overlay  # noqa: PLC0415
     from cafepick.images import read_photo  # noqa: PLC0415
+
+    try:
+        from cafepick.beans.scene import scene_of  # noqa: PLC0415
+    except ModuleNotFoundError:  # an earlier version has it elsewhere
+        from cafepick.beans.find import scene_of  # type: ignore[attr-defined,no-redef] # noqa: PLC0415
 
     detector = Detector.load(model)
     pixels = read_photo(photo)

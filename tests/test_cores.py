@@ -96,5 +96,5 @@ def test_the_result_of_work_aside_is_kept_and_its_error_raised_where_it_is_asked
     result = aside(lambda: done.append(1))
     assert result() is result() is None
     assert done == [1]
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="by zero"):
         aside(lambda: 1 // 0)()

@@ -147,6 +147,7 @@ def test_another_run_is_not_taken_up(run: Run, tiny_model: Path, photos: DemoDat
 
 def test_each_reason_is_said_once() -> None:
     metrics = {
+        "subject": "beans",
         "subjects": {"good": 3, "defect": 0, "photos": 1},
         "auroc": None,
         "false_reject": {"promised": 0.01, "upper_bound": 0.03, "realised": None},
@@ -160,6 +161,6 @@ def test_each_reason_is_said_once() -> None:
     }
     assert summary(metrics).splitlines() == [
         "3 good and 0 defective subjects in 1 photos",
-        "auroc, roc: there is no defective subject",
-        "seen_before: 1 of 2 photos are among those that the model learnt from, so it looks better than it is",
+        "AUROC, ROC curve: there is no defective subject",
+        "Seen before: 1 of 2 photos are among those that the model learnt from, so it looks better than it is",
     ]

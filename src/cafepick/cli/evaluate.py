@@ -12,8 +12,6 @@ import typer
 from cafepick.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cafepick.data.sources import Source
 
 
@@ -128,15 +126,17 @@ def summary(metrics: dict[str, Any]) -> str:
         lines.append(f"of 100 defective subjects {_interval(metrics['miss_rate'], 100)} are missed")
     if metrics["finding"]:
         lines.append(_finding(metrics["finding"]))
-    return "\n".join([*lines, *_reasons(metrics["omitted"])])
+    return "\n".join([*lines, *_reasons(metrics)])
 
 
-def _reasons(omitted: Sequence[dict[str, Any]]) -> list[str]:
-    """Say each reason once, behind all that it concerns."""
-    concerned: dict[str, list[str]] = {}
-    for entry in omitted:
-        concerned.setdefault(entry["text"], []).append(entry["about"])
-    return [f"{', '.join(names)}: {reason}" for reason, names in concerned.items()]
+def _reasons(metrics: dict[str, Any]) -> list[str]:
+    """Say what was not measured and why, as the report does."""
+    from cafepick.report.remarks import in_words, read_remark
+    from cafepick.report.words import Words
+
+    words = Words("en", metrics["subject"])
+    said = in_words(map(read_remark, metrics["omitted"]), words)
+    return [f"{about}: {reason}" if about else reason for about, reason, _ in said]
 
 
 def _finding(finding: dict[str, Any]) -> str:

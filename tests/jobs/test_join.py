@@ -14,7 +14,7 @@ from cafepick.detector import Detector
 from cafepick.jobs.calibrate import ENOUGH_FOR_SCALES, Sample, calibrate_by_kept, digest_of, keep_aside, kept_aside
 from cafepick.jobs.join import Joined, join
 from cafepick.scoring.appearance import fit_appearance
-from cafepick.scoring.fusion import APPEARANCE, COMPARISON
+from cafepick.scoring.fusion import APPEARANCE, COMPARISON, RECONSTRUCTION
 
 WEIGHTS = FusionConfig(reconstruction=0.2, comparison=0.5, appearance=1.0)
 
@@ -91,6 +91,22 @@ def test_with_the_reconstruction_alone_nothing_is_joined(quick_model: Path, lots
     joined = joined_of(quick_model, *lots, comparison=0.0, appearance=0.0)
     assert joined.detector.fusion is None
     assert joined.kept is lots[1]
+
+
+def test_a_new_model_with_the_reconstruction_alone_is_calibrated_in_each_way(
+    quick_model: Path, lots: tuple[Sample, Sample], tmp_path: Path
+) -> None:
+    known = Detector.load(quick_model)
+    new = Detector(known.networks, crop=known.crop, search=known.search)  # as training leaves it
+    ready = calibrate_by_kept(new, lots[1], progress=lambda *_: None)
+    ready.save(tmp_path / "model.cafepick")
+    for method in ready.networks.methods:
+        again = Detector.load(tmp_path / "model.cafepick", method=method)
+        found = again.score(lots[1].images)
+        assert again.fusion is None
+        assert again.calibration is not None
+        np.testing.assert_allclose(again.calibration.scores, np.sort(found.score), rtol=1e-5)
+        np.testing.assert_array_equal(found.score, found.parts[RECONSTRUCTION])
 
 
 def test_what_is_kept_survives_the_file(joined: Joined, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from cafepick.detector import HALF_FAST, half_is_native
 from cafepick.errors import CalibrationError
 from cafepick.files import replacing
 from cafepick.scoring.fusion import APPEARANCE
+from cafepick.yardstick import Yardstick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,7 +127,7 @@ def calibrate_by_kept(
     known = detector.yardsticks()
     fusions: dict[str, Fusion] = {}
     for way, found in scored.items():
-        fusion = (known[way] if way in known else known["fast"]).fusion
+        fusion = known.get(way, known.get("fast", Yardstick())).fusion  # none where the reconstruction alone counts
         if fusion is None:
             continue
         if len(found.score) < ENOUGH_FOR_SCALES:

@@ -373,6 +373,17 @@ class TestTrust:
         assert self.grades(subjects={"good": 400, "defect": 12})[4] is Grade.CARE
         assert self.grades(subjects={"good": 400, "defect": 0})[4] is Grade.UNKNOWN
 
+    @LANGUAGES
+    def test_photos_that_the_model_learnt_from_call_for_care(self, report, language) -> None:
+        seen = Omission("seen_before", "learnt_from", {"learnt": 7, "photos": 9}).as_json()
+        changed = metrics_with(omitted=[seen])
+        assert self.grades(omitted=[seen])[5] is Grade.CARE
+        text = Page(report(changed, language=language)).text
+        said = Words(language)("omitted.learnt_from", learnt=7, photos=9)
+        assert text.count(said) == 1
+        assert Words(language)("trust.care") in text
+        assert Words(language)("omitted") not in text  # nothing else was left out
+
     def test_the_worst_check_decides(self) -> None:
         sound, care, broken, unknown = (Check(grade, "") for grade in Grade)
         assert overall([sound] * 5) is Grade.SOUND

@@ -10,7 +10,7 @@ from cafepick.report.distribution import ClassScores, distribution, is_wide, lar
 from cafepick.report.markup import Html, element, join
 from cafepick.report.remarks import in_words
 from cafepick.report.tables import bullets, figure, measure, section, table
-from cafepick.report.trust import Grade, checks, overall
+from cafepick.report.trust import SEEN_BEFORE, Grade, checks, overall
 from cafepick.report.words import score
 
 if TYPE_CHECKING:
@@ -152,8 +152,9 @@ def omissions(results: Results, words: Words) -> Html:
     """List what was not measured and what could not be read; nothing where there is nothing to say."""
     most = 20
     parts: list[Html] = []
-    if results.omitted:
-        said = [_omission(*entry, words) for entry in in_words(results.omitted, words)]
+    omitted = [remark for remark in results.omitted if remark.about != SEEN_BEFORE]  # stands among the checks
+    if omitted:
+        said = [_omission(*entry, words) for entry in in_words(omitted, words)]
         parts += [element("h2", words("omitted")), bullets(said)]
     if results.unreadable:
         listed = [join([element("code", image), " ", reason]) for image, reason in results.unreadable[:most]]

@@ -6,6 +6,7 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from cafepick.report.remarks import in_words
 from cafepick.report.words import nearest
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ SOUND_CLASS_MISSES: Final = 0.25
 BROKEN_MISSES: Final = 0.5
 """A model that misses every second defect is no help."""
 NAMED_CLASSES: Final = 3
+SEEN_BEFORE: Final = "seen_before"
+"""What a remark is about that tells of photos which the model learnt from."""
 
 
 class Grade(Enum):
@@ -41,13 +44,14 @@ class Check(NamedTuple):
 
 
 def checks(results: Results, words: Words) -> list[Check]:
-    """Look at the calibration, its promise, the ranking, the misses and the size of the test."""
+    """Look at the promise, the misses, the ranking, the calibration, the size of the test and what was known before."""
     return [
         _promise(results, words),
         _misses(results, words),
         _order(results, words),
         _calibration(results, words),
         _size(results, words),
+        *_known(results, words),
     ]
 
 
@@ -131,3 +135,9 @@ def _size(results: Results, words: Words) -> Check:
     smaller = min(good, bad)
     grade = Grade.UNKNOWN if not smaller else Grade.CARE if smaller < ENOUGH_TESTED else Grade.SOUND
     return Check(grade, words(f"size.{grade.value}", good_n=f"{good:,}", bad_n=f"{bad:,}"))
+
+
+def _known(results: Results, words: Words) -> list[Check]:
+    """Tell of photos that the model learnt from: on these it looks better than it is."""
+    seen = [remark for remark in results.omitted if remark.about == SEEN_BEFORE]
+    return [Check(Grade.CARE, reason + words("omitted.end")) for _, reason, _ in in_words(seen, words)]

@@ -94,6 +94,17 @@ def test_noise_is_no_bean(noise):
     assert find_beans(Scenery.plain((150, 150, 150)).photo(noise)).outlines == ()
 
 
+@pytest.mark.parametrize("noise", [6, 10, 14])
+@pytest.mark.parametrize(("width", "height", "across"), [(480, 360, 3), (480, 360, 5), (700, 500, 6)])
+def test_beans_are_found_in_noise(noise, width, height, across):
+    scenery, turn = Scenery.plain(width=width, height=height), 0
+    for x in (np.arange(across) + 0.5) * width / across:
+        for y in (np.arange(across) + 0.5) * height / across:
+            scenery.bean(x, y, shadow=0.3, angle=(turn := turn + 50))
+    photo = scenery.photo(noise)
+    assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape) == (0, 0)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (2, 300), (300, 2), (9, 9), (40, 3000)])
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_odd_photos_are_empty(shape, level):

@@ -89,7 +89,7 @@ def find_on_surface(
     """
     background = estimate_background(coarse, filled=filled)
     difference = _difference(small, background)
-    smooth = cv2.blur(difference, (3, 3))
+    smooth = np.asarray(cv2.blur(difference, (3, 3)), np.float32)
     mask = smooth > _least_difference(smooth, background)
     radius = typical_radius(depth_inside(mask))
     if radius < NARROWEST * max(small.shape):
@@ -100,7 +100,7 @@ def find_on_surface(
     radius = typical_radius(depth)
     labels, pieces = split_touching(solid, depth, radius)
     beans = {label: piece for label, piece in pieces.items() if _is_bean(piece, radius)}
-    ground = Ground(small, difference, mask, core, labels, beans, radius)
+    ground = Ground(small, difference, mask, core, labels, beans, radius, background)
     add_stones(ground)
     add_sticks(ground)
     contours = draw_outlines(photo, ground.labels, ground.beans, difference, background)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
+from cafepick.beans.colour import to_lab
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cafepick.beans.background import Background
     from cafepick.beans.split import Piece
+
+DARK: Final = 0.5
+"""Share of the lightness that a shadow may take, from which a pixel is dark."""
 
 
 @dataclass(eq=False)
@@ -33,6 +39,8 @@ class Ground:
     """The bean that each label stands for, if it stands for one."""
     radius: float
     """Half the width of a typical bean, pixels."""
+    background: Background
+    """What all of it lies on."""
 
     @cached_property
     def free(self) -> NDArray[np.uint8]:
@@ -51,10 +59,22 @@ class Ground:
 
     def strength_within(self, contour: NDArray[np.int32]) -> float:
         """Return the mean difference inside a contour (n, 1, 2)."""
-        left, top, width, height = cv2.boundingRect(contour)
-        inside = np.zeros((height, width), np.uint8)
-        cv2.drawContours(inside, [contour], 0, 1, cv2.FILLED, offset=(-left, -top))
-        return float(self.difference[top : top + height, left : left + width][inside > 0].mean())
+        return float(self.difference[_inside(contour)].mean())
+
+    def share_within(self, contour: NDArray[np.int32]) -> float:
+        """Return the share of the pixels inside a contour (n, 1, 2) that no shadow explains."""
+        return float(self.mask[_inside(contour)].mean())
+
+    def dark(self, window: tuple[slice, slice]) -> NDArray[np.uint8]:
+        """Return 1 where a window (rows, columns) is darker than the surface by ``DARK`` of what a shadow may be."""
+        surface = self._surface[window]
+        lightness = cv2.blur(to_lab(self.image[window])[..., 0], (3, 3))
+        return (surface - lightness > DARK * self.background.shadow * surface).view(np.uint8)
+
+    @cached_property
+    def _surface(self) -> NDArray[np.float32]:
+        """(h, w) L* of the bare surface."""
+        return np.asarray(cv2.resize(self.background.lab[..., 0], self.mask.shape[::-1]), np.float32)
 
     def add(self, contour: NDArray[np.int32], piece: Piece) -> None:
         """Take what a contour (n, 1, 2) bounds for a bean."""
@@ -62,3 +82,12 @@ class Ground:
         cv2.drawContours(self.labels, [contour], 0, label, cv2.FILLED)
         cv2.drawContours(self.free, [contour], 0, 0, cv2.FILLED)
         self.beans[label] = piece
+
+
+def _inside(contour: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of the pixels in and on a contour (n, 1, 2)."""
+    left, top, width, height = cv2.boundingRect(contour)
+    inside = np.zeros((height, width), np.uint8)
+    cv2.drawContours(inside, [contour], 0, 1, cv2.FILLED, offset=(-left, -top))
+    rows, columns = np.nonzero(inside)
+    return rows + top, columns + left

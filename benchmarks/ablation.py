@@ -1,0 +1,162 @@
+"""What each part of the method brings: the rows of the ablation that ``accuracy.py`` does not measure already.
+
+    python benchmarks/ablation.py usk --data ../shared/data --recipe standard --seeds 0 1 2
+    python benchmarks/ablation.py trays --recipe quick
+    python benchmarks/ablation.py mnist --recipe quick --limit 500
+
+Cases and commands are those of ``accuracy.py``. Two trainings a case and seed, all networks of the recipe's width:
+
+- ``anogan``: the recipe of the paper, as many steps as GAN and encoder of the recipe together, and 100 steps of search
+  instead of 500; everything else as in the paper.
+- ``plain``: the recipe without made-up defects anywhere, and with the reconstruction alone for a score. By ``exact``
+  it tells what the better GAN brings; by ``fast``, what the encoder does.
+
+What made-up defects, comparison, appearance and fusion bring stands in ``results/accuracy-*.jsonl``, by part. Runs
+that stand in ``results/ablation.jsonl`` already are not repeated; ``--table`` prints all rows of both files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import tempfile
+from pathlib import Path
+from statistics import mean, pstdev
+from typing import Any
+
+from accuracy import DATA, RESULTS, Case, cafepick
+
+from cafepick.config import RECIPES
+
+RESULT = RESULTS / "ablation.jsonl"
+SEARCH_STEPS = 100
+HOLD_BACK = ["--hold-back", "0.05"]
+"""Each good subject kept aside costs a search; the rows of ``accuracy.py`` keep 15 % aside."""
+ROWS = {
+    "AnoGAN": ("anogan", "exact"),
+    "+ better GAN": ("plain", "exact"),
+    "+ encoder": ("plain", "fast"),
+}
+"""Training and method of each row; the first is of the paper."""
+LATER = {
+    "+ made-up defects": "reconstruction",
+    "comparison by itself": "comparison",
+    "appearance by itself": "appearance",
+    "joined": "score",
+}
+"""Rows that ``accuracy.py`` has measured, and what they are called there."""
+
+
+def settings(training: str, recipe: str) -> list[str]:
+    """Return the arguments of ``cafepick train`` for one of the two trainings."""
+    like = RECIPES[recipe]
+    if training == "anogan":
+        changed = {
+            "model.width": like.model.width,
+            "gan.steps": like.gan.steps + like.encoder.steps,
+            "search.steps": SEARCH_STEPS,
+        }
+        return ["--recipe", "anogan", *_set(changed)]
+    changed = {"gan.corrupted": 0, "encoder.spoiled": 0, "fusion.comparison": 0, "fusion.appearance": 0}
+    return ["--recipe", recipe, *_set(changed)]
+
+
+def _set(changed: dict[str, float]) -> list[str]:
+    return [word for name, value in changed.items() for word in ("--set", f"{name}={value}")]
+
+
+def measure(case: Case, training: str, recipe: str, seed: int) -> list[dict[str, Any]]:
+    """Teach one model; return what each method finds with it."""
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        model = Path(name) / "model.cafepick"
+        words = ["train", *case.train, "--model", str(model), "--seed", str(seed), *HOLD_BACK]
+        words += settings(training, recipe)
+        train_seconds = cafepick(*words)
+        for row, (of, method) in ROWS.items():
+            if of != training:
+                continue
+            out = Path(name) / method
+            words = ["evaluate", *case.evaluate, "--model", str(model), "--out", str(out), "--method", method]
+            seconds = {"train": train_seconds, "evaluate": cafepick(*words)}
+            metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+            found.append(
+                {
+                    "case": case.name,
+                    "row": row,
+                    "recipe": recipe,
+                    "seed": seed,
+                    "settings": [*HOLD_BACK, *settings(training, recipe)],
+                    "method": method,
+                    "seconds": seconds,
+                    **{key: metrics[key] for key in ("auroc", "parts", "subjects")},
+                    "classes": {kind: one["auroc"] for kind, one in metrics["classes"].items()},
+                    "date": metrics["date"],
+                    "versions": metrics["versions"],
+                    "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
+                }
+            )
+    return found
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def table() -> str:
+    """Mean over the cases of each kind of data, then mean and spread over the seeds, for each row."""
+    lines = []
+    for of, recipe in (("usk", "standard"), ("trays", "quick"), ("mnist", "quick")):
+        early = [row for row in read(RESULT) if row["case"].split("/")[0] == of and row["recipe"] == recipe]
+        late = [row for row in read(RESULTS / f"accuracy-{of}.jsonl") if row["recipe"] == recipe and not row["extra"]]
+        for name in ROWS:
+            rows = [row for row in early if row["row"] == name]
+            lines += _lines(f"{of} {recipe} {name}", [(row, row["auroc"]["value"]) for row in rows])
+        for name, part in LATER.items():
+            values = [(row, row["auroc"]["value"] if part == "score" else row["parts"][part]) for row in late]
+            lines += _lines(f"{of} {recipe} {name}", values)
+    return "\n".join(lines)
+
+
+def _lines(name: str, found: list[tuple[dict[str, Any], float]]) -> list[str]:
+    """One line for all defects, and for trays one for each class by the score."""
+    seeds = sorted({row["seed"] for row, _ in found})
+    if not seeds:
+        return []
+    cases = len({row["case"] for row, _ in found})
+    means = [mean(value for row, value in found if row["seed"] == seed) for seed in seeds]
+    return [f"{name:<40} {cases:>2} cases, seeds {seeds}: {mean(means):.3f} ± {pstdev(means):.3f}"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("of", choices=("usk", "trays", "mnist"), nargs="?")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--recipe", default="quick")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--limit", type=int, help="evaluate on so many photos")
+    parser.add_argument("--table", action="store_true")
+    asked = parser.parse_args()
+    if asked.of and not asked.table:
+        with tempfile.TemporaryDirectory() as scratch:
+            cases = list(DATA[asked.of](asked.data, asked.limit, Path(scratch)))
+            for seed in asked.seeds:
+                for case in cases:
+                    for training in ("anogan", "plain"):
+                        rows = {row for row, (of, _) in ROWS.items() if of == training}
+                        done = {
+                            row["row"]
+                            for row in read(RESULT)
+                            if (row["case"], row["recipe"], row["seed"]) == (case.name, asked.recipe, seed)
+                        }
+                        if rows <= done:
+                            continue
+                        for found in measure(case, training, asked.recipe, seed):
+                            with RESULT.open("a", encoding="utf-8") as lines:
+                                lines.write(json.dumps(found) + "\n")
+    print(table())
+
+
+if __name__ == "__main__":
+    main()

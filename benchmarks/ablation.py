@@ -12,7 +12,8 @@ Cases and commands are those of ``accuracy.py``. Two trainings a case and seed, 
   it tells what the better GAN brings; by ``fast``, what the encoder does.
 
 What made-up defects, comparison, appearance and fusion bring stands in ``results/accuracy-*.jsonl``, by part. Runs
-that stand in ``results/ablation.jsonl`` already are not repeated; ``--table`` prints all rows of both files.
+that stand in ``results/ablation.jsonl`` already, with the same limit, are not repeated; ``--table`` prints all rows of
+both files. A seed counts there once all its cases are done.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import argparse
 import json
 import platform
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
@@ -66,7 +68,7 @@ def _set(changed: dict[str, float]) -> list[str]:
     return [word for name, value in changed.items() for word in ("--set", f"{name}={value}")]
 
 
-def measure(case: Case, training: str, recipe: str, seed: int) -> list[dict[str, Any]]:
+def measure(case: Case, training: str, recipe: str, seed: int, limit: int | None) -> list[dict[str, Any]]:
     """Teach one model; return what each method finds with it."""
     found = []
     with tempfile.TemporaryDirectory() as name:
@@ -87,6 +89,7 @@ def measure(case: Case, training: str, recipe: str, seed: int) -> list[dict[str,
                     "row": row,
                     "recipe": recipe,
                     "seed": seed,
+                    "limit": limit,
                     "settings": [*HOLD_BACK, *settings(training, recipe)],
                     "method": method,
                     "seconds": seconds,
@@ -106,27 +109,45 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def table() -> str:
     """Mean over the cases of each kind of data, then mean and spread over the seeds, for each row."""
-    lines = []
-    for of, recipe in (("usk", "standard"), ("trays", "quick"), ("mnist", "quick")):
-        early = [row for row in read(RESULT) if row["case"].split("/")[0] == of and row["recipe"] == recipe]
+    early, lines = read(RESULT), []
+    for of, recipe in sorted({(row["case"].split("/")[0], row["recipe"]) for row in early}):
         late = [row for row in read(RESULTS / f"accuracy-{of}.jsonl") if row["recipe"] == recipe and not row["extra"]]
+        cases = {row["case"] for row in late}
         for name in ROWS:
-            rows = [row for row in early if row["row"] == name]
-            lines += _lines(f"{of} {recipe} {name}", [(row, row["auroc"]["value"]) for row in rows])
+            rows = [row for row in early if row["row"] == name and row["case"] in cases and row["recipe"] == recipe]
+            lines += _lines(f"{of} {recipe} {name}", cases, rows, None)
         for name, part in LATER.items():
-            values = [(row, row["auroc"]["value"] if part == "score" else row["parts"][part]) for row in late]
-            lines += _lines(f"{of} {recipe} {name}", values)
+            lines += _lines(f"{of} {recipe} {name}", cases, late, None if part == "score" else part)
     return "\n".join(lines)
 
 
-def _lines(name: str, found: list[tuple[dict[str, Any], float]]) -> list[str]:
-    """One line for all defects, and for trays one for each class by the score."""
-    seeds = sorted({row["seed"] for row, _ in found})
-    if not seeds:
-        return []
-    cases = len({row["case"] for row, _ in found})
-    means = [mean(value for row, value in found if row["seed"] == seed) for seed in seeds]
-    return [f"{name:<40} {cases:>2} cases, seeds {seeds}: {mean(means):.3f} ± {pstdev(means):.3f}"]
+def _lines(name: str, cases: set[str], rows: list[dict[str, Any]], part: str | None) -> Iterator[str]:
+    """Give one line for all defects, and for trays one for each class where it is by the score."""
+    done = {seed: [row for row in rows if row["seed"] == seed] for seed in sorted({row["seed"] for row in rows})}
+    whole = {seed: rows for seed, rows in done.items() if {row["case"] for row in rows} == cases}
+    if not whole:
+        return
+    yield _line(name, whole, lambda row: row["parts"][part] if part else row["auroc"]["value"])
+    if part is None and name.startswith("trays"):
+        for kind in sorted(rows[0]["classes"]):
+            yield _line(f"{name}, {kind}", whole, lambda row, kind=kind: row["classes"][kind]["value"])
+
+
+def _line(name: str, by_seed: dict[int, list[dict[str, Any]]], value: Callable[[dict[str, Any]], float]) -> str:
+    means = [mean(map(value, rows)) for rows in by_seed.values()]
+    return f"{name:<44} seeds {[*by_seed]}: {mean(means):.3f} ± {pstdev(means):.3f}"
+
+
+def missing(asked: argparse.Namespace, scratch: Path) -> Iterator[tuple[Case, str, int]]:
+    """Give the trainings that the result file lacks."""
+    cases = list(DATA[asked.of](asked.data, asked.limit, scratch))
+    done = {(row["case"], row["row"], row["recipe"], row["seed"], row["limit"]) for row in read(RESULT)}
+    for seed in asked.seeds:
+        for case in cases:
+            for training in ("anogan", "plain"):
+                rows = [row for row, (of, _) in ROWS.items() if of == training]
+                if not all((case.name, row, asked.recipe, seed, asked.limit) in done for row in rows):
+                    yield case, training, seed
 
 
 def main() -> None:
@@ -140,21 +161,10 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.of and not asked.table:
         with tempfile.TemporaryDirectory() as scratch:
-            cases = list(DATA[asked.of](asked.data, asked.limit, Path(scratch)))
-            for seed in asked.seeds:
-                for case in cases:
-                    for training in ("anogan", "plain"):
-                        rows = {row for row, (of, _) in ROWS.items() if of == training}
-                        done = {
-                            row["row"]
-                            for row in read(RESULT)
-                            if (row["case"], row["recipe"], row["seed"]) == (case.name, asked.recipe, seed)
-                        }
-                        if rows <= done:
-                            continue
-                        for found in measure(case, training, asked.recipe, seed):
-                            with RESULT.open("a", encoding="utf-8") as lines:
-                                lines.write(json.dumps(found) + "\n")
+            for case, training, seed in missing(asked, Path(scratch)):
+                found = measure(case, training, asked.recipe, seed, asked.limit)
+                with RESULT.open("a", encoding="utf-8") as lines:
+                    lines.writelines(json.dumps(row) + "\n" for row in found)
     print(table())
 
 

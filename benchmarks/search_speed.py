@@ -8,7 +8,8 @@ a few are timed, and the rest is multiplication, which the result says. Ours is 
 a round each, so that whatever else the machine does hits all; the median round counts, by the wall's clock and by the
 processor's, which hardly depends on others.
 
-1. Same networks and steps (untrained, of --width): what batching and bfloat16 give.
+1. Same networks and steps (untrained, of --width): what batching and bfloat16 give, with each number of threads, and
+   what they could give at most: the time that a step's arithmetic takes at the peak of a product of matrices.
 2. With a trained model and labelled photos: the same networks, and AUROC beside it. The AUROC of 10,000 steps is that
    of our search with the seed's start, rate and steps (no image's result depends on its neighbours); with --seed-steps
    it rests on fewer.
@@ -26,9 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from cafepick.bench import machine_of
 from cafepick.config import ModelConfig, SearchConfig
+from cafepick.cores import cores
 from cafepick.data.sources import open_source
 from cafepick.detector import Detector
 from cafepick.files import write_json
@@ -40,7 +43,7 @@ from cafepick.scoring.metrics import auroc
 from cafepick.scoring.search import search_latent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from cafepick.scoring.frozen import Precision
 
@@ -93,8 +96,11 @@ def in_turns(ways: dict[str, tuple[Callable[[], object], float]], *, rounds: int
     return times
 
 
-def same_steps(width: int, device: torch.device, *, rounds: int, steps: int) -> dict[str, Any]:
-    """Time a step of an image by both ways on the same untrained networks."""
+def same_steps(
+    width: int, device: torch.device, *, rounds: int, steps: int, threads: int, gflops: Mapping[str, float]
+) -> dict[str, Any]:
+    """Time a step of an image by both ways on the same untrained networks; ``gflops`` is the peak of a core or GPU."""
+    torch.set_num_threads(threads)
     model = ModelConfig(width=width)
     networks = Networks.of(model, build_generator(model).to(device), build_discriminator(model).to(device))
     images = torch.rand(32, 3, model.size, model.size, device=device) * 2 - 1
@@ -110,13 +116,26 @@ def same_steps(width: int, device: torch.device, *, rounds: int, steps: int) -> 
             steps * len(images),
         )
     times = in_turns(ways, rounds=rounds)
+    work = _gflop(lambda: seed_steps(networks, images[:1], 2, search.weight))
+    work -= _gflop(lambda: seed_steps(networks, images[:1], 1, search.weight))  # the image's own features come once
+    fastest = work / (max(gflops.values()) * (threads if device.type == "cpu" else 1))
     return {
         "width": width,
         "kernel": model.kernel,
+        "threads": threads,
+        "gflop_a_step_and_image": round(work, 3),
+        "most_times_the_seed": round(times["seed"].median()[0] / fastest, 2),
         "milliseconds_a_step_and_image": {name: _milliseconds(one) for name, one in times.items()},
         "times_the_seed": {name: _ratio(times["seed"], one) for name, one in times.items() if name != "seed"},
         "steps_timed": steps,
     }
+
+
+def _gflop(work: Callable[[], object]) -> float:
+    """Count the billions of additions and multiplications of convolutions and products."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops() / 1e9
 
 
 def same_accuracy(detector: Detector, good: str, defect: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -193,6 +212,7 @@ def main() -> None:
     flags.add_argument("--width", type=int, default=64)
     flags.add_argument("--steps", type=int, default=20, help="timed in a round")
     flags.add_argument("--rounds", type=int, default=5)
+    flags.add_argument("--threads", type=int, nargs="+", default=[1, cores()])
     flags.add_argument("--device", default="cpu")
     flags.add_argument("--model", type=Path)
     flags.add_argument("--good")
@@ -202,13 +222,24 @@ def main() -> None:
     flags.add_argument("--json", type=Path)
     options = flags.parse_args()
     device = pick_device(options.device)
+    machine = machine_of(device)
     result: dict[str, Any] = {
-        "same_steps": same_steps(options.width, device, rounds=options.rounds, steps=options.steps)
+        "same_steps": [
+            same_steps(
+                options.width,
+                device,
+                rounds=options.rounds,
+                steps=options.steps,
+                threads=threads,
+                gflops=machine.gflops,
+            )
+            for threads in options.threads
+        ]
     }
     if options.model:
         detector = Detector.load(options.model, method="exact", device=options.device)
         result["same_accuracy"] = same_accuracy(detector, options.good, options.defect, options)
-    result["machine"] = asdict(machine_of(device))
+    result["machine"] = asdict(machine)
     print(json.dumps(result, indent=2))
     if options.json:
         write_json(options.json, result)

@@ -383,6 +383,8 @@ class TestTrust:
         assert text.count(said) == 1
         assert Words(language)("trust.care") in text
         assert Words(language)("omitted") not in text  # nothing else was left out
+        newer = report(metrics_with(omitted=[seen | {"reason": "of a newer version"}]), language=language)
+        assert ('<span lang="en">7 of 9 photos' in newer) or language == "en"
 
     def test_the_worst_check_decides(self) -> None:
         sound, care, broken, unknown = (Check(grade, "") for grade in Grade)
@@ -391,6 +393,7 @@ class TestTrust:
         assert overall([sound] * 4 + [unknown]) is Grade.CARE
         assert overall([sound, care, broken, unknown, unknown]) is Grade.BROKEN
         assert overall([sound, sound, unknown, unknown, unknown]) is Grade.UNKNOWN
+        assert overall([sound, sound, unknown, unknown, unknown, care]) is Grade.UNKNOWN  # the sixth measures nothing
 
     def test_says_what_is_missed_most_and_how_it_was_calibrated(self, report) -> None:
         text = Page(report()).text

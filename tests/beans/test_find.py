@@ -94,15 +94,41 @@ def test_noise_is_no_bean(noise):
     assert find_beans(Scenery.plain((150, 150, 150)).photo(noise)).outlines == ()
 
 
-@pytest.mark.parametrize("noise", [6, 10, 14])
+@pytest.mark.parametrize("noise", [2, 8, 14])
+@pytest.mark.parametrize("ground", [PAPER, (255, 255, 255), (4, 4, 4)])
 @pytest.mark.parametrize(("width", "height", "across"), [(480, 360, 3), (480, 360, 5), (700, 500, 6)])
-def test_beans_are_found_in_noise(noise, width, height, across):
-    scenery, turn = Scenery.plain(width=width, height=height), 0
-    for x in (np.arange(across) + 0.5) * width / across:
-        for y in (np.arange(across) + 0.5) * height / across:
-            scenery.bean(x, y, shadow=0.3, angle=(turn := turn + 50))
+def test_beans_are_found_in_noise(noise, ground, width, height, across):
+    """Of a white and of a black ground, half of the noise is cut off."""
+    scenery = many(Scenery.plain(ground, width, height), across)
     photo = scenery.photo(noise)
     assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape) == (0, 0)
+
+
+@pytest.mark.parametrize(("grain", "strength"), [(0.8, 8), (1.2, 8), (2.0, 6)])
+@pytest.mark.parametrize("empty", [True, False])
+def test_blotchy_noise_is_no_bean(grain, strength, empty):
+    """Cameras smooth their noise, so that neighbouring pixels stray together."""
+    scenery = Scenery.plain((200, 198, 194)) if empty else many(Scenery.plain((200, 198, 194)), 4)
+    noise = np.random.default_rng(0).normal(0, 1, scenery.pixels.shape).astype(np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), grain)
+    scenery.pixels += strength * noise / noise.std()
+    photo = scenery.photo()
+    assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape) == (0, 0)
+
+
+def test_black_beans_are_found_on_wood():
+    scenery = many(Scenery.plain((150, 105, 60)).wood(), 5, colour=BLACK)
+    photo = scenery.photo()
+    assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape) == (0, 0)
+
+
+def many(scenery: Scenery, across: int, **bean) -> Scenery:
+    """Lay down rows of beans, each turned otherwise."""
+    height, width = scenery.pixels.shape[:2]
+    for number in range(across**2):
+        x, y = (number % across + 0.5) * width / across, (number // across + 0.5) * height / across
+        scenery.bean(x, y, angle=50 * number, **{"shadow": 0.2} | bean)
+    return scenery
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 300), (300, 2), (9, 9), (40, 3000)])

@@ -73,19 +73,19 @@ def test_a_stone_is_thick_whichever_way_it_lies(sides, angle, stones):
 
 
 @pytest.mark.parametrize(
-    ("dark", "shown", "stones"),
+    ("dark", "shown", "x", "stones"),
     [
-        ((44, 40), (24, 26), 1),  # a third of it is darker than any shadow
-        ((44, 40), (10, 12), 0),  # nearly all of it may be a shadow
-        ((700, 40), (24, 26), 0),  # a band that goes on beyond what is looked at
-        ((44, 14), (20, 12), 0),  # a line
+        ((44, 40), (24, 26), 200, 1),  # a third of it is too dark for a shadow
+        ((44, 40), (16, 16), 200, 0),  # nearly all of it may be a shadow
+        ((200, 40), (20, 40), 110, 0),  # goes on beyond what is looked at
+        ((130, 40), (24, 26), 200, 0),  # too long
     ],
 )
-def test_a_dark_thing_is_a_stone_if_compact_and_no_shadow_in_good_part(dark, shown, stones):
+def test_a_dark_thing_is_a_stone_if_compact_and_in_good_part_no_shadow(dark, shown, x, stones):
     size, middle = (160, 400), (200, 80)
     grey = np.full(size, 230, np.uint8)
     grey[rectangle(size, middle, dark) > 0] = 150
-    ground = ground_of(grey, rectangle(size, middle, shown))
+    ground = ground_of(grey, rectangle(size, (x, 80), shown))
     add_stones(ground)
     assert len(ground.beans) == stones
     if stones:

@@ -36,8 +36,8 @@ class Background(NamedTuple):
     """(h, w), True where beans may lie."""
     noise: float
     """Robust spread of bare pixels about ``colour``, grey levels."""
-    spread: float
-    """Robust spread of bare pixels' ``distance`` from it."""
+    bare: NDArray[np.bool_]
+    """(h, w), True where it is seen for sure; somewhere it is."""
     shadow: float
     """Share of lightness that a shadow may take in this photo."""
 
@@ -62,8 +62,7 @@ def estimate_background(photo: Coarse, beans: NDArray[np.bool_] | None = None, *
         bare = free if free.any() else ~free
     surface, colour = fill_between(lab, bare), fill_between(photo.image.astype(np.float32), bare)
     noise = 1.4826 * np.median(np.abs(cv2.subtract(photo.image, colour, dtype=cv2.CV_32F)[bare]))
-    spread = np.median(distance(lab, surface, shadow)[bare])
-    return Background(colour, surface, extent, float(noise), float(spread), shadow)
+    return Background(colour, surface, extent, float(noise), bare, shadow)
 
 
 def _grown(

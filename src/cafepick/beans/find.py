@@ -34,14 +34,10 @@ BAND: Final = 32
 """Rows of the working image that are compared with the surface at a time."""
 LEAST_DIFFERENCE: Final = 6.0
 """Colour difference from the surface (CIE76, shadows forgiven) from which a pixel may belong to a bean."""
-QUIETEST: Final = 0.05
-"""Share of the surface that is surely bare, however crowded: the pixels with the least difference."""
-NOISE_FACTOR: Final = 2.1
-"""In a noisy photo: so many times the difference that these pixels stay below."""
-TEXTURE_FACTOR: Final = 8.0
-"""On an uneven surface: so many times the typical difference of bare surface at the coarse size."""
-COARSE_NOISE: Final = 1.3
-"""What noise adds to that, as a share of the difference of the quietest pixels, before the mean of a coarse pixel."""
+QUIET: Final = 0.99
+"""Share of the bare surface that must not differ so much: it does where the photo is noisy or the surface rough."""
+ABOVE: Final = 1.1
+"""How far above what that share differs by."""
 NARROWEST: Final = 0.0075
 """Half the width of the narrowest bean, as a share of the photo's longer side."""
 CORE_LEVEL: Final = 0.65
@@ -123,17 +119,10 @@ def _difference(image: NDArray[np.uint8], background: Background) -> NDArray[np.
 
 
 def _least_difference(smooth: NDArray[np.float32], background: Background) -> float:
-    """Return the difference from which a pixel may belong to a bean.
-
-    Noise lifts the difference of every pixel of the surface, texture that of some; in means over many pixels, noise
-    hardly shows. So the quietest pixels tell of the noise, and the coarse photo, less what noise leaves there, of the
-    texture.
-    """
-    beyond = 1 - float(background.extent.mean())  # where the difference is 0
-    quiet = float(np.quantile(smooth[::3, ::3], beyond + QUIETEST * (1 - beyond)))
-    side = max(smooth.shape) / max(background.extent.shape)  # of a coarse pixel
-    texture = max(background.spread**2 - (COARSE_NOISE * quiet / side) ** 2, 0.0) ** 0.5
-    return max(LEAST_DIFFERENCE, NOISE_FACTOR * quiet, TEXTURE_FACTOR * texture)
+    """Return the difference from which a pixel may belong to a bean: above what bare surface differs by."""
+    some = smooth[::3, ::3]
+    bare = cv2.resize(background.bare.view(np.uint8), some.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return max(LEAST_DIFFERENCE, ABOVE * float(np.quantile(some[bare > 0], QUIET)))
 
 
 def _core(difference: NDArray[np.float32], mask: NDArray[np.bool_], radius: float) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cafepick.beans.split import Piece
 
 DARK: Final = 0.5
-"""Share of the lightness that a shadow may take, from which a pixel is dark."""
+"""A dark pixel lacks at least this share of the lightness that a shadow may take."""
 
 
 @dataclass(eq=False)
@@ -66,7 +66,7 @@ class Ground:
         return float(self.mask[_inside(contour)].mean())
 
     def dark(self, window: tuple[slice, slice]) -> NDArray[np.uint8]:
-        """Return 1 where a window (rows, columns) is darker than the surface by ``DARK`` of what a shadow may be."""
+        """Return 1 where a window (rows, columns) is dark, whether a shadow or not."""
         surface = self._surface[window]
         lightness = cv2.blur(to_lab(self.image[window])[..., 0], (3, 3))
         return (surface - lightness > DARK * self.background.shadow * surface).view(np.uint8)

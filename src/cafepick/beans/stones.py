@@ -2,8 +2,9 @@
 
 A grey stone passes in part for a shadow, so little of it differs as beans do, and that in rags; and beans in a heap may
 have been given up together with what they touch. What is left over of all that differs from the surface, and is thick,
-compact and no shadow, is one of these. Where the side that faces the light passes for a shadow altogether, all that is
-as dark as a shadow there is the stone, if a good part of it is no shadow.
+compact and no shadow, is one of these. Where no such piece is left, since the side that faces the light passes for a
+shadow altogether, the stone is all that is dark there, if a good part of it is too dark for a shadow. A stone whose
+dark side is as compact as a stone is still taken for that side alone.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ LONGEST: Final = 1.8
 SHOWN: Final = 0.3
 """Share of a stone that no shadow explains, at least."""
 REACH: Final = 2.0
-"""How far beyond that share the rest of a stone lies at most, in units of half the width of a typical bean."""
+"""How far from what shows the rest of a stone lies at most, in units of half the width of a typical bean."""
 STRENGTH: Final = 0.4
 """A stone differs from the surface, shadows forgiven, by at least so much of what beans do."""
 
@@ -60,17 +61,20 @@ def add_stones(ground: Ground) -> None:
     """Find the stones and the lost beans beside the beans and add them to these."""
     beside = np.asarray(cv2.erode(ground.free, np.ones((3, 3), np.uint8)), np.uint8)
     contours, _ = cv2.findContours(ground.mask & beside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    least = SHOWN * AREAS[0] * ROUNDNESS * np.pi * ground.radius**2
+    least = SHOWN * AREAS[0] * ROUNDNESS * np.pi * ground.radius**2  # of the smallest stone, if it shows in one piece
+    strength = STRENGTH * ground.strength  # of beans, before stones are among them
     for shown in [np.asarray(contour, np.int32) for contour in contours if cv2.contourArea(contour) > least]:
-        for stone in _standing_out(shown, ground, beside) or _dark_around(shown, ground, beside):
+        for stone in _standing_out(shown, ground, beside, strength) or _dark_around(shown, ground, beside):
             ground.add(stone, Piece.within(stone))
             cv2.drawContours(beside, [stone], 0, 0, cv2.FILLED)
 
 
-def _standing_out(shown: NDArray[np.int32], ground: Ground, beside: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
+def _standing_out(
+    shown: NDArray[np.int32], ground: Ground, beside: NDArray[np.uint8], strength: float
+) -> list[NDArray[np.int32]]:
     """Contours of the stones inside ``shown`` that differ from the surface as beans do, or nearly."""
     parts = _compact_parts(shown, beside, ground.radius)
-    return [part for part in parts if ground.strength_within(part) >= STRENGTH * ground.strength]
+    return [part for part in parts if ground.strength_within(part) >= strength]
 
 
 def _dark_around(shown: NDArray[np.int32], ground: Ground, beside: NDArray[np.uint8]) -> list[NDArray[np.int32]]:

@@ -31,7 +31,7 @@ from cafepick.scoring.evaluation import (
     evaluate_pixels,
     evaluate_subjects,
 )
-from cafepick.scoring.omissions import Omission
+from cafepick.scoring.omissions import SEEN_BEFORE, Omission
 from cafepick.types import Judgement, Mistake, SubjectRow
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def _seen_before(job: Evaluation, notes: Notes) -> list[Omission]:
     """Tell of photos that the model learnt from, under any name: it knows their beans."""
     if not notes.learnt:
         return []
-    return [Omission("seen_before", "learnt_from", {"learnt": notes.learnt, "photos": len(job.source.items)})]
+    return [Omission(SEEN_BEFORE, "learnt_from", {"learnt": notes.learnt, "photos": len(job.source.items)})]
 
 
 def _nothing_judged(job: Evaluation, notes: Notes, failures: Sequence[Failure]) -> SourceError:

@@ -10,8 +10,9 @@ from cafepick.report.distribution import ClassScores, distribution, is_wide, lar
 from cafepick.report.markup import Html, element, join
 from cafepick.report.remarks import in_words
 from cafepick.report.tables import bullets, figure, measure, section, table
-from cafepick.report.trust import SEEN_BEFORE, Grade, checks, overall
+from cafepick.report.trust import Grade, checks, overall
 from cafepick.report.words import score
+from cafepick.scoring.omissions import SEEN_BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,12 @@ def trust(results: Results, words: Words) -> Html:
     found = checks(results, words)
     grade = overall(found)
     items = [
-        element("li", _badge(check.grade, words), element("span", check.sentence), class_=check.grade.value)
+        element(
+            "li",
+            _badge(check.grade, words),
+            element("span", check.sentence, lang=check.language),
+            class_=check.grade.value,
+        )
         for check in found
     ]
     left_out = [words(f"left_out.{key}", n=n) for key, n in results.left_out.items() if n]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cafepick.report.remarks import in_words
 from cafepick.report.words import nearest
+from cafepick.scoring.omissions import SEEN_BEFORE
 
 if TYPE_CHECKING:
     from cafepick.report.results import ClassResult, Results
@@ -23,8 +24,8 @@ SOUND_CLASS_MISSES: Final = 0.25
 BROKEN_MISSES: Final = 0.5
 """A model that misses every second defect is no help."""
 NAMED_CLASSES: Final = 3
-SEEN_BEFORE: Final = "seen_before"
-"""What a remark is about that tells of photos which the model learnt from."""
+MOST_UNKNOWN: Final = 2
+"""Of the five checks that are measured; with more unknown, nothing can be said of the model."""
 
 
 class Grade(Enum):
@@ -41,10 +42,15 @@ class Check(NamedTuple):
 
     grade: Grade
     sentence: str
+    language: str | None = None
+    """Of the sentence, where it is not the report's."""
 
 
 def checks(results: Results, words: Words) -> list[Check]:
-    """Look at the promise, the misses, the ranking, the calibration, the size of the test and what was known before."""
+    """Look at the promise, the misses, the ranking, the calibration and the size of the test.
+
+    Photos that the model learnt from, if there are any, make one more check.
+    """
     return [
         _promise(results, words),
         _misses(results, words),
@@ -60,7 +66,7 @@ def overall(of: list[Check]) -> Grade:
     grades = [check.grade for check in of]
     if Grade.BROKEN in grades:
         return Grade.BROKEN
-    if 2 * grades.count(Grade.UNKNOWN) > len(grades):
+    if grades.count(Grade.UNKNOWN) > MOST_UNKNOWN:
         return Grade.UNKNOWN
     return Grade.SOUND if set(grades) == {Grade.SOUND} else Grade.CARE
 
@@ -140,4 +146,5 @@ def _size(results: Results, words: Words) -> Check:
 def _known(results: Results, words: Words) -> list[Check]:
     """Tell of photos that the model learnt from: on these it looks better than it is."""
     seen = [remark for remark in results.omitted if remark.about == SEEN_BEFORE]
-    return [Check(Grade.CARE, reason + words("omitted.end")) for _, reason, _ in in_words(seen, words)]
+    told = in_words(seen, words)
+    return [Check(Grade.CARE, reason + words("omitted.end"), language) for _, reason, language in told]

@@ -33,6 +33,9 @@ REASONS: Final = {
 }
 """Each in English; fields in braces are filled by ``Omission.values``."""
 
+SEEN_BEFORE: Final = "seen_before"
+"""What a remark is about that tells of photos which the model learnt from."""
+
 
 class Omission(NamedTuple):
     """One number that is missing, or one thing to be known, and why."""

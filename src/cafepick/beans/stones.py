@@ -73,6 +73,8 @@ def _standing_out(
     shown: NDArray[np.int32], ground: Ground, beside: NDArray[np.uint8], strength: float
 ) -> list[NDArray[np.int32]]:
     """Contours of the stones inside ``shown`` that differ from the surface as beans do, or nearly."""
+    if cv2.contourArea(shown) <= np.pi * (THICK * ground.radius) ** 2:
+        return []
     parts = _compact_parts(shown, beside, ground.radius)
     return [part for part in parts if ground.strength_within(part) >= strength]
 

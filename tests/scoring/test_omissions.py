@@ -10,6 +10,7 @@ import pytest
 
 import cafepick
 from cafepick.report.words import TEXTS, Words
+from cafepick.scoring import omissions
 from cafepick.scoring.evaluation import RANKING
 from cafepick.scoring.omissions import REASONS, Omission
 
@@ -41,10 +42,11 @@ def test_the_report_says_every_reason_in_japanese(reason):
 
 
 def test_the_report_has_a_name_for_all_that_is_ever_missing():
-    """What it concerns stands in quotes right behind ``Omission(``, or in ``RANKING`` and ``PARTLY``."""
+    """What it concerns stands right behind ``Omission(``, in quotes or by a name, or in ``RANKING`` and ``PARTLY``."""
     source = Path(cafepick.__file__).parent
     code = "".join((source / name).read_text() for name in MAKERS)
     named = set(re.findall(r'Omission\(\s*"([\w.]+)"', code)) | {*RANKING, *PARTLY}
+    named |= {getattr(omissions, name) for name in re.findall(r"Omission\(\s*([A-Z_]+)\b", code)}
     assert {"pixel", "labels", "masks", "good", "intervals", "seen_before", "found"} <= named
     for texts in TEXTS.values():
         assert {f"omitted.about.{name}" for name in named} <= texts.keys()

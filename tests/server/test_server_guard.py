@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -271,12 +272,16 @@ def test_other_computers_are_held_to_a_rate(tmp_path: Path) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://station", headers=headers) as client:
             return [await client.get("/api/v1/models") for _ in range(times)]
 
-    answers = anyio.run(ask, "192.0.2.7", 4)
+    def asked(address: str, times: int) -> list[httpx.Response]:
+        with ThreadPoolExecutor(1) as aside:  # a browser test before this one leaves its loop running in this thread
+            return aside.submit(anyio.run, ask, address, times).result()
+
+    answers = asked("192.0.2.7", 4)
     assert [one.status_code for one in answers] == [200, 200, 200, 429]
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert "default-src 'none'" in answers[-1].headers["content-security-policy"]
-    assert [one.status_code for one in anyio.run(ask, "192.0.2.8", 1)] == [200], "one computer slows down another"
-    assert {one.status_code for one in anyio.run(ask, "127.0.0.1", 9)} == {200}
+    assert [one.status_code for one in asked("192.0.2.8", 1)] == [200], "one computer slows down another"
+    assert {one.status_code for one in asked("127.0.0.1", 9)} == {200}
 
 
 def test_a_cookie_ends_with_its_time_and_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:

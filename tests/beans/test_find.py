@@ -12,6 +12,9 @@ from bean_scenes import BLACK, GREEN, PALE, PAPER, TABLE, VELVET, Scenery, drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cafepick.beans import find
+from cafepick.beans.background import estimate_background
+from cafepick.beans.coarse import Coarse
 from cafepick.beans.find import find_beans
 from cafepick.beans.scene import scene_from_outlines
 from cafepick.data.coco import read_coco
@@ -114,6 +117,15 @@ def test_blotchy_noise_is_no_bean(grain, strength, empty):
     scenery.pixels += strength * noise / noise.std()
     photo = scenery.photo()
     assert missed_and_extra(find_beans(photo).outlines, scenery.masks, photo.shape) == (0, 0)
+
+
+def test_a_surface_of_which_hardly_anything_is_seen_says_nothing_of_noise():
+    paper = estimate_background(Coarse.of(Scenery.plain().photo()))
+    bare = np.zeros_like(paper.bare)
+    smooth = np.full((360, 480), 50, np.float32)
+    assert find._least_difference(smooth, paper) == pytest.approx(55)
+    bare[0, 5] = True  # no third pixel falls on it
+    assert find._least_difference(smooth, paper._replace(bare=bare)) == find.LEAST_DIFFERENCE
 
 
 def test_black_beans_are_found_on_wood():

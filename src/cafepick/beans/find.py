@@ -122,7 +122,8 @@ def _least_difference(smooth: NDArray[np.float32], background: Background) -> fl
     """Return the difference from which a pixel may belong to a bean: above what bare surface differs by."""
     some = smooth[::3, ::3]
     bare = cv2.resize(background.bare.view(np.uint8), some.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    return max(LEAST_DIFFERENCE, ABOVE * float(np.quantile(some[bare > 0], QUIET)))
+    seen = some[bare > 0]  # nothing, where a few pixels are bare and none of them among these
+    return max(LEAST_DIFFERENCE, ABOVE * float(np.quantile(seen, QUIET))) if len(seen) else LEAST_DIFFERENCE
 
 
 def _core(difference: NDArray[np.float32], mask: NDArray[np.bool_], radius: float) -> NDArray[np.uint8]:

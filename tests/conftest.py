@@ -125,9 +125,9 @@ def quick_model(drawn_trays: list[DrawnTray], tmp_path_factory: pytest.TempPathF
     images, descriptors = np.stack([c.image for c in crops]), describe_all(crops)
     good, kept = (Sample(images[rows], descriptors[rows]) for rows in (slice(60), slice(-100, None)))  # 1 % needs 99
     detector = Detector(
-        networks,
+        networks.with_usual(good.images),
         crop=crop,
-        search=SearchConfig(steps=4, candidates=4, refine_steps=2),
+        search=SearchConfig(steps=4, candidates=4, refine_steps=2, differences="standardised"),
         facts={"training": {"seed": 0, "held_back_sha256": digest_of(kept.images)}},
     )
     weights = FusionConfig(reconstruction=0.2, comparison=1.0, appearance=1.0)

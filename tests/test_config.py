@@ -158,10 +158,13 @@ def test_a_recipe_takes_size_and_channels_and_keeps_the_rest(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_only_beans_are_mirrored(name: str) -> None:
+def test_only_beans_are_mirrored_and_have_standardised_differences(name: str) -> None:
     whole = named_recipe(name, size=28, channels=1, subject="whole")
     assert not whole.gan.flips
     assert replace(whole.gan, flips=RECIPES[name].gan.flips) == RECIPES[name].gan
+    assert whole.search.differences == "plain"
+    assert replace(whole.search, differences=RECIPES[name].search.differences) == RECIPES[name].search
+    assert (RECIPES[name].search.differences == "plain") is (name == "anogan")
 
 
 def test_an_unknown_recipe_is_refused() -> None:

@@ -271,3 +271,38 @@ def test_a_model_that_learnt_from_other_descriptors_is_refused(fused: Detector, 
             ArtefactError, match=r"descriptors of version \d, this cafepick measures those of version 2"
         ):
             Detector.load(tmp_path / "other.cafepick")
+
+
+@pytest.mark.parametrize("method", ["fast", "refine", "exact"])
+def test_differences_are_told_a_pixel_of_the_bean_by_the_quick_methods(
+    quick_model: Path, drawn_trays: list[DrawnTray], method: str
+) -> None:
+    detector = Detector.load(quick_model, method=method, precision="float32")
+    crops = [crop for crop in detector.prepare(drawn_trays[0].photo).crops if crop]
+    images, descriptors = np.stack([crop.image for crop in crops]), describe_all(crops)
+    networks = detector.networks.score(images, detector.search, method=detector.method)
+    pixels = 1 if method == "exact" else (images != 235).any(axis=3).sum(axis=(1, 2))
+    scored = detector.score(images, descriptors)
+    np.testing.assert_allclose(scored.residual, networks.residual / pixels)
+    np.testing.assert_allclose(scored.discrimination, networks.discrimination / pixels)
+    weight = detector.search.weight
+    anomaly = (1 - weight) * scored.residual + weight * scored.discrimination
+    np.testing.assert_allclose(scored.parts["reconstruction"], anomaly, rtol=1e-5)
+
+
+def test_a_file_that_does_not_hold_the_differences_that_it_names_is_refused(quick_model: Path, tmp_path: Path) -> None:
+    artefact, path = load_artefact(quick_model), tmp_path / "other.cafepick"
+    header, tensors = artefact.header, artefact.tensors
+    without = {name: tensor for name, tensor in tensors.items() if not name.startswith("usual.")}
+    save_artefact(path, header, without)
+    with pytest.raises(ArtefactError, match="differences are standardised, and holds no usual ones"):
+        Detector.load(path)
+    plain = {**header, "search": {key: value for key, value in header["search"].items() if key != "differences"}}
+    save_artefact(path, plain, tensors)
+    with pytest.raises(ArtefactError, match="differences are plain, and holds usual ones all the same"):
+        Detector.load(path)
+    save_artefact(path, plain, without)  # as older files are
+    assert Detector.load(path).search.differences == "plain"
+    save_artefact(path, header, tensors | {"usual.mean": np.zeros(3, np.float32)})
+    with pytest.raises(ArtefactError, match="weights do not fit"):
+        Detector.load(path)

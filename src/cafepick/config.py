@@ -166,6 +166,10 @@ class SearchConfig:
     """Keep z in [-1, 1], where the generator was trained; the paper leaves it free."""
     refine_steps: int = 20
     """Adam steps of the method ``refine``, from where the encoder points."""
+    differences: Literal["plain", "standardised"] = "plain"
+    """What ``fast`` and ``refine`` report of the differences from the closest good image. ``plain``: their sums, as in
+    the paper. ``standardised``: a pixel of the subject, those of features in units of what is usual for good subjects
+    (``scoring.usual``). ``exact`` stays as in the paper."""
 
     def __post_init__(self) -> None:
         most = MOST_CANDIDATES
@@ -176,6 +180,8 @@ class SearchConfig:
         _check(0 <= self.weight <= 1, f"lambda must lie in [0, 1], got {self.weight}")
         _check(self.restarts > 0, f"restarts must be above 0, got {self.restarts}")
         _check(self.tolerance >= 0 and self.patience > 0, "tolerance must be 0 or more and patience above 0")
+        kinds = ("plain", "standardised")
+        _check(self.differences in kinds, f"differences must be plain or standardised, got {self.differences!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +270,7 @@ class Recipe:
 _FUSED: Final = FusionConfig(reconstruction=0.05, comparison=0.5, appearance=1.0)
 """Round numbers, by how much each part told on the development split by itself."""
 _BETTER: Final = GanConfig(loss="relativistic", gradient_penalty=0.1, learning_rate=8e-4, flips=True, corrupted=1.0)
+_CLOSER: Final = SearchConfig(learning_rate=0.1, weight=0.9, candidates=256, differences="standardised")
 
 RECIPES: Final[dict[str, Recipe]] = {
     # Schlegl et al. 2017 on the DCGAN of the seed: nothing here is to be improved.
@@ -277,14 +284,14 @@ RECIPES: Final[dict[str, Recipe]] = {
         model=ModelConfig(width=16, kernel=4, batch_norm=False),
         gan=replace(_BETTER, steps=1500, ema=0.995),
         encoder=EncoderConfig(steps=1500),
-        search=SearchConfig(steps=100, learning_rate=0.1, weight=0.9, candidates=256),
+        search=replace(_CLOSER, steps=100),
         fusion=_FUSED,
     ),
     "quick": Recipe(
         model=ModelConfig(width=16, kernel=4, batch_norm=False),
         gan=replace(_BETTER, steps=300, ema=0.98),
         encoder=EncoderConfig(steps=300),
-        search=SearchConfig(steps=40, learning_rate=0.1, weight=0.9, candidates=256),
+        search=replace(_CLOSER, steps=40),
         fusion=replace(_FUSED, comparison=0.2),  # so short a training's comparison tells less
     ),
 }
@@ -295,7 +302,8 @@ T = TypeVar("T")
 def named_recipe(name: str, *, size: int, channels: int, subject: SubjectKind = "beans") -> Recipe:
     """Return the recipe called ``name`` for images of (size, size, channels).
 
-    Only beans are mirrored: a mirrored digit, face or label is another thing.
+    Only beans are mirrored: a mirrored digit, face or label is another thing. Only their differences are standardised:
+    that brought nothing where the whole photo is the subject.
 
     Raises:
         ConfigError: no recipe has that name.
@@ -307,6 +315,7 @@ def named_recipe(name: str, *, size: int, channels: int, subject: SubjectKind = 
         recipe,
         model=replace(recipe.model, size=size, channels=channels),
         gan=replace(recipe.gan, flips=recipe.gan.flips and subject == "beans"),
+        search=recipe.search if subject == "beans" else replace(recipe.search, differences="plain"),
     )
 
 

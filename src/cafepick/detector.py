@@ -12,7 +12,7 @@ import numpy as np
 
 from cafepick.artefact import above, below, load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of
-from cafepick.beans.crop import box_of, crop_beans, crop_whole
+from cafepick.beans.crop import box_of, crop_beans, crop_whole, pixels_of
 from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, names_of
 from cafepick.beans.scene import scene_of
 from cafepick.beans.view import frame_of
@@ -21,7 +21,7 @@ from cafepick.cores import aside
 from cafepick.errors import ArtefactError, CalibrationError, ConfigError, MissingExtraError
 from cafepick.images import check_photo
 from cafepick.scoring.appearance import Appearance
-from cafepick.scoring.fusion import APPEARANCE, Fusion
+from cafepick.scoring.fusion import APPEARANCE, RECONSTRUCTION, Fusion
 from cafepick.scoring.reasons import area_of, in_words, reason_of
 from cafepick.scoring.residual import segmentation
 from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Scored, ScoreParts, Verdict
@@ -146,6 +146,7 @@ class Detector:
             yardsticks = _yardsticks(header, tensors)
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise _unusable(path, error) from error
+        _check_usual(path, networks, search)
         appearance = below(tensors, "appearance.")
         if appearance and header.get("descriptors", 1) != DESCRIPTORS:
             raise ArtefactError(
@@ -307,6 +308,8 @@ class Detector:
         scored = self.networks.score(
             images, self.search, method=self.method, precision=self.precision, progress=progress
         )
+        if self.search.differences == "standardised" and self.method != "exact":
+            scored = _a_pixel(scored, pixels_of(images, self.crop))
         parts = dict(scored.parts)
         if self.appearance is not None and descriptors is not None:
             parts[APPEARANCE] = self.appearance.score(descriptors())
@@ -467,6 +470,18 @@ def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verd
     ]
 
 
+def _a_pixel(scored: Scored, pixels: NDArray[np.int64]) -> Scored:
+    """Return what the differences come to for a pixel of each subject; those of a large one add up to more."""
+    reconstruction = scored.parts[RECONSTRUCTION] / pixels
+    return replace(
+        scored,
+        residual=scored.residual / pixels,
+        discrimination=scored.discrimination / pixels,
+        score=reconstruction,
+        parts={**scored.parts, RECONSTRUCTION: reconstruction},
+    )
+
+
 def _networks(
     path: str | Path, header: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], *, device: str
 ) -> Networks | ExportedNetworks:
@@ -486,6 +501,16 @@ def _networks(
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train") from error
     return Networks.from_tensors(model, tensors, comparison=comparison, device=device)
+
+
+def _check_usual(path: str | Path, networks: Networks | ExportedNetworks, search: SearchConfig) -> None:
+    """Refuse networks that do not measure differences as the header says; a graph has it built in."""
+    quick = getattr(networks, "restoring", None)
+    if quick is not None and (quick.usual is not None) != (search.differences == "standardised"):
+        raise ArtefactError(
+            f"{path} says that its differences are {search.differences}, and holds "
+            f"{'no usual ones' if quick.usual is None else 'usual ones all the same'}: train anew"
+        )
 
 
 def _unusable(path: str | Path, error: Exception) -> ArtefactError:

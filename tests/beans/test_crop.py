@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafepick.beans.crop import BLANK, FIT_SHARE, crop_beans, crop_whole, fit_zoom, map_to_photo, mask_in_crop
+from cafepick.beans.crop import (
+    BLANK,
+    FIT_SHARE,
+    crop_beans,
+    crop_whole,
+    fit_zoom,
+    map_to_photo,
+    mask_in_crop,
+    pixels_of,
+)
 from cafepick.beans.pose import pose_of
 from cafepick.config import CropConfig
 from cafepick.errors import SourceError
@@ -391,3 +400,18 @@ def test_a_speck_smaller_than_a_crop_pixel_has_one():
     speck = np.array([[150, 150], [150.4, 150], [150.4, 150.4]], np.float32)
     crop = crop_one(speck, replace(CONFIG, zoom=0.3))
     assert 1 <= crop.mask.sum() <= 4
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("length", "width"), [(90.0, 60.0), (45.0, 30.0)])
+def test_the_pixels_of_a_bean_are_those_that_are_not_blank(length, width, channels):
+    crop = crop_one(egg(length=length, width=width), replace(CONFIG, channels=channels))
+    (pixels,) = pixels_of(crop.image[None], CONFIG)
+    rim = np.pi * (length + width) / 2 * CONFIG.zoom  # a pixel wide
+    assert crop.mask.sum() <= pixels <= crop.mask.sum() + rim
+
+
+def test_every_subject_has_a_pixel_and_a_whole_photo_has_all():
+    blank = np.full((2, 64, 64, 3), BLANK, np.uint8)
+    assert pixels_of(blank, CONFIG).tolist() == [1, 1]
+    assert pixels_of(blank, replace(CONFIG, subject="whole")).tolist() == [64**2] * 2

@@ -78,7 +78,16 @@ def test_the_same_seed_teaches_the_same_model_in_every_stage(data: DemoData, mod
     again = taught(data.train[0].parent, tmp_path / "again.cafepick")
     assert differences(model, again) == []
     stages = {name.partition(".")[0] for name in load_artefact(model).tensors}
-    assert {"generator", "discriminator", "encoder", "decoder", "comparison", "appearance", "calibration"} <= stages
+    assert {
+        "generator",
+        "discriminator",
+        "encoder",
+        "decoder",
+        "comparison",
+        "usual",
+        "appearance",
+        "calibration",
+    } <= stages
     other = taught(data.train[0].parent, tmp_path / "other.cafepick", seed=1)
     assert {name.partition(".")[0] for name in differences(model, other)} >= {"generator", "encoder", "calibration"}
 

@@ -103,6 +103,18 @@ def crop_whole(photo: NDArray[np.uint8], config: CropConfig) -> Crop:
     return Crop(image, mask, to_photo, Box(x, y, width, height))
 
 
+def pixels_of(images: NDArray[np.uint8], config: CropConfig) -> NDArray[np.int64]:
+    """Count the pixels of each subject, at least 1: those that are not blank, or of a whole photo all.
+
+    Args:
+        images: (n, size, size, C) crops.
+        config: how they were cut.
+    """
+    if config.subject == "whole":
+        return np.full(len(images), config.size**2)
+    return np.maximum((images != BLANK).any(axis=-1).sum(axis=(1, 2)), 1)
+
+
 def fit_zoom(contours_per_photo: Sequence[Sequence[NDArray[np.float32]]], config: CropConfig) -> CropConfig:
     """Choose the zoom at which the training beans fill the crop, and all but the longest 0.5 % fit.
 

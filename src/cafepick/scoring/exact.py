@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import torch
@@ -14,10 +14,11 @@ from cafepick.errors import ArtefactError, ConfigError
 from cafepick.images import to_float, to_uint8
 from cafepick.models.build import build_comparison, build_discriminator, build_encoder, build_generator
 from cafepick.models.device import has_bfloat16, place_named
-from cafepick.scoring.fast import Restoring, look_closer, look_once
+from cafepick.scoring.fast import Restoring, look_closer, look_once, measure_usual
 from cafepick.scoring.fusion import COMPARISON, RECONSTRUCTION
 from cafepick.scoring.residual import anomaly_maps
 from cafepick.scoring.search import search_latent
+from cafepick.scoring.usual import UsualDifference, differences_of
 from cafepick.types import Scored
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from cafepick.scoring.search import SearchResult
 
 Network = TypeVar("Network", bound=nn.Module)
+
+USUAL: Final = "usual."
+"""Of the usual differences among an artefact's tensors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,8 @@ class Networks:
         encoder = _filled(lambda: build_encoder(config), tensors, "encoder.")
         decoder = _filled(lambda: build_generator(config), tensors, "decoder.")
         head = _filled(lambda: build_comparison(config, width=width), tensors, "comparison.")
-        return networks.with_quick_methods(encoder.to(place), decoder.to(place), head.to(place), comparison)
+        networks = networks.with_quick_methods(encoder.to(place), decoder.to(place), head.to(place), comparison)
+        return networks._with_stored(tensors)
 
     @classmethod
     def of(cls, config: ModelConfig, generator: Generator, discriminator: Discriminator) -> Networks:
@@ -95,6 +100,31 @@ class Networks:
         """Return the networks together with copies of those that ``fast`` and ``refine`` need, of the same device."""
         restoring = Restoring.of(encoder, decoder, head, self.discriminator)
         return replace(self, restoring=restoring, comparison=comparison)
+
+    def with_usual(self, images: NDArray[np.uint8]) -> Networks:
+        """Return the networks with quick methods that measure differences of features by those of good subjects.
+
+        Args:
+            images: (n, size, size, c) crops of good subjects, n at least 2.
+
+        Raises:
+            ConfigError: there is no encoder.
+            TrainingError: there are too few subjects, or no feature differs.
+        """
+        quick = self._quick("usual differences")
+        return replace(self, restoring=replace(quick, usual=measure_usual(quick, self._pixels(images))))
+
+    def _with_stored(self, tensors: Mapping[str, NDArray[np.generic]]) -> Networks:
+        """Return the networks with the usual differences that ``tensors`` hold, if they hold some."""
+        quick = self.restoring
+        if quick is None or not any(name.startswith(USUAL) for name in tensors):
+            return self
+        shape = (1, self.config.size, self.config.size, self.config.channels)
+        with torch.no_grad():
+            maps = self.discriminator.maps(self._pixels(np.zeros(shape, np.uint8)))
+        features = differences_of(maps, maps).shape[1]
+        usual = _filled(lambda: UsualDifference(features), tensors, USUAL)
+        return replace(self, restoring=replace(quick, usual=usual.to(self.device)))
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -117,6 +147,7 @@ class Networks:
         if self.restoring is not None:
             quick = self.restoring
             parts |= {"encoder": quick.encoder, "decoder": quick.decoder, "comparison": quick.comparison}
+            parts |= {} if quick.usual is None else {"usual": quick.usual}
         return {
             f"{part}.{name}": tensor.detach().cpu().numpy()
             for part, network in parts.items()
@@ -150,23 +181,32 @@ class Networks:
         Raises:
             ConfigError: the model does not know the method.
         """
-        pixels = torch.from_numpy(to_float(images)).permute(0, 3, 1, 2).to(self.device)  # (n, c, size, size)
+        pixels = self._pixels(images)
         if method == "exact":
             found = search_latent(self.generator, self.discriminator, pixels, search, on_progress=progress)
             maps = anomaly_maps(to_float(images), _pictures(found.reconstruction))
             return _scored(found, maps, {RECONSTRUCTION: _numbers(found.score)})
-        if self.restoring is None:
-            raise ConfigError(
-                f"this model has no encoder, which the method {method} needs: use --method exact, or train with the "
-                f"recipe standard or quick"
-            )
+        quick = self._quick(f"the method {method}")
         if method == "fast":
-            seen = look_once(self.restoring, pixels, precision=precision, on_progress=progress)
+            seen = look_once(quick, pixels, precision=precision, on_progress=progress)
         else:
-            seen = look_closer(self.restoring, pixels, search, on_progress=progress)
+            seen = look_closer(quick, pixels, search, on_progress=progress)
         anomaly = (1 - search.weight) * seen.residual + search.weight * seen.discrimination
         parts = {RECONSTRUCTION: _numbers(anomaly), COMPARISON: _numbers(seen.logit)}
         return _scored(seen, seen.map.cpu().numpy(), parts)
+
+    def _quick(self, what: str) -> Restoring:
+        """Return the networks of the quick methods, which ``what`` needs."""
+        if self.restoring is None:
+            raise ConfigError(
+                f"this model has no encoder, which {what} needs: use --method exact, or train with the recipe "
+                f"standard or quick"
+            )
+        return self.restoring
+
+    def _pixels(self, images: NDArray[np.uint8]) -> Tensor:
+        """(n, size, size, c) bytes -> (n, c, size, size) in [-1, 1], on the networks' device."""
+        return torch.from_numpy(to_float(images)).permute(0, 3, 1, 2).to(self.device)
 
 
 def pick_device(name: str) -> torch.device:

@@ -195,4 +195,4 @@ def _files(graph: GraphFormat, tensors: Mapping[str, NDArray[Any]]) -> dict[str,
     return {suffix: tensors[PREFIX + suffix].tobytes() for suffix in FILES[graph]}
 
 
-_NETWORKS: Final = ("graph", "generator", "discriminator", "encoder", "decoder", "comparison")
+_NETWORKS: Final = ("graph", "generator", "discriminator", "encoder", "decoder", "comparison", "usual")

@@ -24,6 +24,7 @@ from cafepick.cores import shared
 from cafepick.scoring.frozen import Precision, distance
 from cafepick.scoring.packed import HALF, can_pack, pack_comparison, pack_discriminator, pack_encoder, pack_generator
 from cafepick.scoring.search import one_thread_each, search_latent
+from cafepick.scoring.usual import UsualDifference, differences_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,9 @@ class OnePass(NamedTuple):
     reconstruction: Float[Tensor, "n c h w"]
     """The good image behind each, in [-1, 1]."""
     residual: Float[Tensor, " n"]
+    """Sum of the absolute differences of pixels."""
     discrimination: Float[Tensor, " n"]
+    """The same of features; by a ``Restoring`` that knows usual differences, of standardised ones (``usual``)."""
     map: Float[Tensor, "n h w"]
     """How likely each pixel is spoiled, 0..1."""
     logit: Float[Tensor, " n"]
@@ -61,13 +64,20 @@ class Restoring:
     decoder: Generator
     comparison: ComparisonHead
     discriminator: Discriminator
+    usual: UsualDifference | None = None
+    """What the differences of features are measured by; None: they count as they are, all alike."""
 
     @classmethod
     def of(
-        cls, encoder: Encoder, decoder: Generator, comparison: ComparisonHead, discriminator: Discriminator
+        cls,
+        encoder: Encoder,
+        decoder: Generator,
+        comparison: ComparisonHead,
+        discriminator: Discriminator,
+        usual: UsualDifference | None = None,
     ) -> Restoring:
         """Copy the networks, which stay as they are."""
-        return cls(_frozen(encoder), _frozen(decoder), _frozen(comparison), _frozen(discriminator))
+        return cls(_frozen(encoder), _frozen(decoder), _frozen(comparison), _frozen(discriminator), usual)
 
     def look(self, images: Float[Tensor, "b c h w"]) -> OnePass:
         """Score one pass of images, pixels in [-1, 1]."""
@@ -86,7 +96,7 @@ class Restoring:
             drawn = draw(encode(shown))
             likeness = drawn.to(HALF)
             seen, seen_drawn = maps(shown), maps(likeness)
-            return _one_pass(images, drawn, seen[-1], seen_drawn[-1], compare(shown, likeness, seen, seen_drawn))
+            return self._one_pass(images, drawn, seen, seen_drawn, compare(shown, likeness, seen, seen_drawn))
 
         return look
 
@@ -97,7 +107,22 @@ class Restoring:
     def compare(self, images: Float[Tensor, "b c h w"], drawn: Float[Tensor, "b c h w"]) -> OnePass:
         """Compare one pass of images with their reconstructions."""
         seen, seen_drawn = self.discriminator.maps(images), self.discriminator.maps(drawn)
-        return _one_pass(images, drawn, seen[-1], seen_drawn[-1], self.comparison(images, drawn, seen, seen_drawn))
+        return self._one_pass(images, drawn, seen, seen_drawn, self.comparison(images, drawn, seen, seen_drawn))
+
+    def _one_pass(
+        self, images: Tensor, drawn: Tensor, seen: list[Tensor], seen_drawn: list[Tensor], compared: Compared
+    ) -> OnePass:
+        if self.usual is None:
+            discrimination = distance(seen[-1].float(), seen_drawn[-1].float())
+        else:
+            discrimination = self.usual(seen, seen_drawn)
+        return OnePass(
+            reconstruction=drawn,
+            residual=distance(images, drawn),
+            discrimination=discrimination,
+            map=compared.map.squeeze(1),
+            logit=compared.logit,
+        )
 
 
 def look_once(
@@ -146,21 +171,29 @@ def look_closer(
     return _in_passes(networks.compare, (images, found.reconstruction))
 
 
-def _one_pass(images: Tensor, drawn: Tensor, features: Tensor, drawn_features: Tensor, compared: Compared) -> OnePass:
-    return OnePass(
-        reconstruction=drawn,
-        residual=distance(images, drawn),
-        discrimination=distance(features.float(), drawn_features.float()),
-        map=compared.map.squeeze(1),
-        logit=compared.logit,
-    )
+def measure_usual(networks: Restoring, images: Float[Tensor, "n c h w"]) -> UsualDifference:
+    """Learn how much the features of good subjects differ from those of their reconstructions by one pass.
+
+    Raises:
+        TrainingError: there are fewer than 2 subjects, or no feature differs.
+    """
+
+    def look(x: Tensor) -> _Differences:
+        drawn = networks.decoder(networks.encoder(x))
+        return _Differences(differences_of(networks.discriminator.maps(x), networks.discriminator.maps(drawn)))
+
+    return UsualDifference.of(_in_passes(look, (images,)).differences)
 
 
 class _Starts(NamedTuple):
     z: Float[Tensor, "n latent"]
 
 
-Rows = TypeVar("Rows", OnePass, _Starts)
+class _Differences(NamedTuple):
+    differences: Float[Tensor, "n f"]
+
+
+Rows = TypeVar("Rows", OnePass, _Starts, _Differences)
 
 
 def _in_passes(

@@ -34,11 +34,13 @@ class OneGraph(nn.Module):
         self.decoder = copy.deepcopy(networks.decoder).cpu()
         self.comparison = copy.deepcopy(networks.comparison).cpu()
         self.discriminator = copy.deepcopy(networks.discriminator).cpu()
+        self.usual = None if networks.usual is None else copy.deepcopy(networks.usual).cpu()
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         """Score crops (n, size, size, c) uint8; gives ``runtimes.OUTPUTS``."""
         images = crops.permute(0, 3, 1, 2).float() / 127.5 - 1
-        seen = Restoring(self.encoder, self.decoder, self.comparison, self.discriminator).look(images)
+        networks = Restoring(self.encoder, self.decoder, self.comparison, self.discriminator, self.usual)
+        seen = networks.look(images)
         levels = ((seen.reconstruction + 1) * 127.5).clamp(0, 255).round()
         return seen.residual, seen.discrimination, seen.logit, seen.map, levels.to(torch.uint8).permute(0, 2, 3, 1)
 

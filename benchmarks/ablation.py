@@ -11,9 +11,11 @@ Cases and commands are those of ``accuracy.py``. Two trainings a case and seed, 
 - ``plain``: the recipe without made-up defects anywhere, and with the reconstruction alone for a score. By ``exact``
   it tells what the better GAN brings; by ``fast``, what the encoder does.
 
-What made-up defects, comparison, appearance and fusion bring stands in ``results/accuracy-*.jsonl``, by part. Runs
-that stand in ``results/ablation.jsonl`` already, with the same limit, are not repeated; ``--table`` prints all rows of
-both files. A seed counts there once all its cases are done.
+What made-up defects, comparison, appearance and fusion bring stands in ``results/accuracy-*.jsonl``, by part;
+``accuracy-plain.jsonl`` has the runs from before differences were told in units of what is usual for good subjects
+(``scoring/usual.py``), as the first rows here were made, too (``search.differences=plain``). Runs that stand in
+``results/ablation.jsonl`` already, with the same limit, are not repeated; ``--table`` prints all rows of all files. A
+seed counts there once all its cases are done.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import argparse
 import json
 import platform
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
@@ -42,12 +44,13 @@ ROWS = {
 }
 """Training and method of each row; the first is of the paper."""
 LATER = {
-    "+ made-up defects": "reconstruction",
-    "comparison by itself": "comparison",
-    "appearance by itself": "appearance",
-    "joined": "score",
+    "+ made-up defects": ("reconstruction", "plain"),
+    "+ in units of what is usual": ("reconstruction", "standardised"),
+    "comparison by itself": ("comparison", None),
+    "appearance by itself": ("appearance", None),
+    "joined": ("score", None),
 }
-"""Rows that ``accuracy.py`` has measured, and what they are called there."""
+"""Rows that ``accuracy.py`` has measured, what they are called there, and which differences they must be of."""
 
 
 def settings(training: str, recipe: str) -> list[str]:
@@ -60,11 +63,12 @@ def settings(training: str, recipe: str) -> list[str]:
             "search.steps": SEARCH_STEPS,
         }
         return ["--recipe", "anogan", *_set(changed)]
-    changed = {"gan.corrupted": 0, "encoder.spoiled": 0, "fusion.comparison": 0, "fusion.appearance": 0}
+    changed: dict[str, float | str] = {"gan.corrupted": 0, "encoder.spoiled": 0, "search.differences": "plain"}
+    changed |= {"fusion.comparison": 0, "fusion.appearance": 0}
     return ["--recipe", recipe, *_set(changed)]
 
 
-def _set(changed: dict[str, float]) -> list[str]:
+def _set(changed: Mapping[str, float | str]) -> list[str]:
     return [word for name, value in changed.items() for word in ("--set", f"{name}={value}")]
 
 
@@ -111,14 +115,26 @@ def table() -> str:
     """Mean over the cases of each kind of data, then mean and spread over the seeds, for each row."""
     early, lines = read(RESULT), []
     for of, recipe in sorted({(row["case"].split("/")[0], row["recipe"]) for row in early}):
-        late = [row for row in read(RESULTS / f"accuracy-{of}.jsonl") if row["recipe"] == recipe and not row["extra"]]
+        late = [row for row in _late(of) if row["recipe"] == recipe and not row["extra"]]
         cases = {row["case"] for row in late}
         for name in ROWS:
             rows = [row for row in early if row["row"] == name and row["case"] in cases and row["recipe"] == recipe]
             lines += _lines(f"{of} {recipe} {name}", cases, rows, None)
-        for name, part in LATER.items():
-            lines += _lines(f"{of} {recipe} {name}", cases, late, None if part == "score" else part)
+        newest = max((_differences(row) for row in late), default="plain")
+        for name, (part, differences) in LATER.items():
+            rows = [row for row in late if _differences(row) == (differences or newest)]
+            lines += _lines(f"{of} {recipe} {name}", cases, rows, None if part == "score" else part)
     return "\n".join(lines)
+
+
+def _late(of: str) -> list[dict[str, Any]]:
+    plain = [row for row in read(RESULTS / "accuracy-plain.jsonl") if row["case"].split("/")[0] == of]
+    return plain + read(RESULTS / f"accuracy-{of}.jsonl")
+
+
+def _differences(row: dict[str, Any]) -> str:
+    """``plain`` or ``standardised``, which is newer, and comes later in the alphabet."""
+    return row["search"].get("differences", "plain")
 
 
 def _lines(name: str, cases: set[str], rows: list[dict[str, Any]], part: str | None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -295,14 +296,21 @@ def test_a_file_that_does_not_hold_the_differences_that_it_names_is_refused(quic
     header, tensors = artefact.header, artefact.tensors
     without = {name: tensor for name, tensor in tensors.items() if not name.startswith("usual.")}
     save_artefact(path, header, without)
-    with pytest.raises(ArtefactError, match="differences are standardised, and holds no usual ones"):
+    with pytest.raises(ArtefactError, match=r"cannot use .*measure plain differences .*asks for standardised ones"):
         Detector.load(path)
     plain = {**header, "search": {key: value for key, value in header["search"].items() if key != "differences"}}
     save_artefact(path, plain, tensors)
-    with pytest.raises(ArtefactError, match="differences are plain, and holds usual ones all the same"):
+    with pytest.raises(ArtefactError, match=r"cannot use .*measure standardised differences .*asks for plain"):
         Detector.load(path)
     save_artefact(path, plain, without)  # as older files are
     assert Detector.load(path).search.differences == "plain"
     save_artefact(path, header, tensors | {"usual.mean": np.zeros(3, np.float32)})
     with pytest.raises(ArtefactError, match="weights do not fit"):
         Detector.load(path)
+
+
+def test_what_the_networks_learnt_to_measure_stays(quick_model: Path) -> None:
+    detector = Detector.load(quick_model)
+    with pytest.raises(ConfigError, match=r"measure standardised differences .*asks for plain ones: .*train anew"):
+        detector.with_search(replace(detector.search, differences="plain"))
+    assert detector.with_search(replace(detector.search, steps=5)).search.steps == 5

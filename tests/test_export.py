@@ -16,10 +16,11 @@ from cafepick.artefact import load_artefact
 from cafepick.beans.describe import describe_all
 from cafepick.data.demo import DrawnTray
 from cafepick.errors import CalibrationError, ConfigError, ExportError
-from cafepick.export import drawn_sample, export, with_spoiled
+from cafepick.export import drawn_sample, export, graph_of, with_spoiled
 from cafepick.images import read_photo
 from cafepick.jobs.calibrate import Sample, calibrate, kept_aside
 from cafepick.scoring.agreement import agreement_of
+from cafepick.scoring.exact import Networks
 from cafepick.scoring.exported import ExportedNetworks
 from cafepick.scoring.runtimes import GraphFormat
 from cafepick.types import Scored, Verdict
@@ -105,6 +106,33 @@ def test_a_model_can_draw_what_it_is_compared_on(trained: Detector, tmp_path: Pa
     assert calibration is not None
     assert trained.calibration is not None
     np.testing.assert_array_equal(calibration.scores, trained.calibration.scores)  # none of these was scored again
+
+
+def test_drawn_beans_lie_on_the_ground_of_real_ones(trained: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = np.full((1, 32, 32, 3), 230, np.uint8)
+    drawn[0, 8:24, 12:20] = (235, 90, 60)
+    monkeypatch.setattr(Networks, "draw", lambda *_: drawn.copy())
+    (image,) = drawn_sample(trained).images
+    assert (image[drawn[0, :, :, 1] == 230] == 235).all()
+    assert (image[8:24, 12:20] == (235, 90, 60)).all()
+    whole = Detector(trained.networks, crop=replace(trained.crop, subject="whole"), search=trained.search)
+    assert np.array_equal(drawn_sample(whole).images, drawn)
+
+
+@pytest.mark.parametrize("graph", FORMATS)
+def test_plain_differences_are_exported_as_they_are(trained: Detector, kept: Sample, graph: GraphFormat) -> None:
+    networks = trained.networks
+    assert isinstance(networks, Networks)
+    assert networks.restoring is not None
+    plain = replace(networks, restoring=replace(networks.restoring, usual=None))
+    exported = graph_of(plain, graph, trained="")
+    assert (exported.differences, plain.differences, networks.differences) == ("plain", "plain", "standardised")
+    search = replace(trained.search, differences="plain")
+    ours, theirs = (some.score(kept.images, search, method="fast") for some in (plain, exported))
+    np.testing.assert_allclose(theirs.discrimination, ours.discrimination, rtol=1e-4)
+    np.testing.assert_allclose(theirs.residual, ours.residual, rtol=1e-4)
+    with pytest.raises(ConfigError, match="measure plain differences"):
+        Detector(exported, crop=trained.crop, search=trained.search, method="fast")
 
 
 def test_spoiled_subjects_are_the_same_but_for_a_part(trained: Detector, kept: Sample) -> None:

@@ -28,6 +28,7 @@ SubjectKind = Literal["beans", "whole"]
 ScaleKind = Literal["fixed", "relative"]
 SheetKind = Literal["none", "a4", "letter"]
 Method = Literal["fast", "refine", "exact"]
+Differences = Literal["plain", "standardised"]
 """How the good image behind a subject is found: one pass, a few search steps more, or a whole search."""
 
 SMALLEST_SIZE: Final = 16
@@ -166,10 +167,10 @@ class SearchConfig:
     """Keep z in [-1, 1], where the generator was trained; the paper leaves it free."""
     refine_steps: int = 20
     """Adam steps of the method ``refine``, from where the encoder points."""
-    differences: Literal["plain", "standardised"] = "plain"
-    """What ``fast`` and ``refine`` report of the differences from the closest good image. ``plain``: their sums, as in
-    the paper. ``standardised``: a pixel of the subject, those of features in units of what is usual for good subjects
-    (``scoring.usual``). ``exact`` stays as in the paper."""
+    differences: Differences = "plain"
+    """What ``fast`` and ``refine`` make of the differences from the closest good image. ``plain``: their sums, as in
+    the paper. ``standardised``: sums per pixel of the subject, those of features in units of what is usual for good
+    subjects (``scoring.usual``). ``exact`` stays as in the paper. What is usual is learnt in training."""
 
     def __post_init__(self) -> None:
         most = MOST_CANDIDATES
@@ -180,8 +181,8 @@ class SearchConfig:
         _check(0 <= self.weight <= 1, f"lambda must lie in [0, 1], got {self.weight}")
         _check(self.restarts > 0, f"restarts must be above 0, got {self.restarts}")
         _check(self.tolerance >= 0 and self.patience > 0, "tolerance must be 0 or more and patience above 0")
-        kinds = ("plain", "standardised")
-        _check(self.differences in kinds, f"differences must be plain or standardised, got {self.differences!r}")
+        known = get_args(Differences)
+        _check(self.differences in known, f"differences must be {' or '.join(known)}, got {self.differences!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

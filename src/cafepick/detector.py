@@ -42,8 +42,8 @@ METHODS: Final = ("auto", *get_args(Method))
 """Ways to find the good subject behind each; ``auto`` takes the quickest that the model knows."""
 
 HALF_FAST: Final = "fast-bfloat16"
-"""What the yardstick of the method ``fast`` in bfloat16 is called. Rounding moves its scores by about 1 %, so they have
-thresholds of their own, and are never held against those of float32."""
+"""What the yardstick of the method ``fast`` in bfloat16 is called. Rounding moves its scores by about 1 % and parts of
+them by up to 3 %, so they have thresholds of their own, and are never held against those of float32."""
 
 FALSE_REJECT: Final = 0.01
 """Share of good subjects that a user accepts to lose, unless told otherwise."""
@@ -92,6 +92,7 @@ class Detector:
         checksum: str = "",
         precision: Precision = "float32",
     ) -> None:
+        _check_differences(networks, search)
         self.networks = networks
         self.crop = crop
         self.search = search
@@ -144,9 +145,9 @@ class Detector:
             crop = from_dict(CropConfig, header["crop"])
             search = from_dict(SearchConfig, header["search"])
             yardsticks = _yardsticks(header, tensors)
+            _check_differences(networks, search)
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise _unusable(path, error) from error
-        _check_usual(path, networks, search)
         appearance = below(tensors, "appearance.")
         if appearance and header.get("descriptors", 1) != DESCRIPTORS:
             raise ArtefactError(
@@ -309,7 +310,7 @@ class Detector:
             images, self.search, method=self.method, precision=self.precision, progress=progress
         )
         if self.search.differences == "standardised" and self.method != "exact":
-            scored = _a_pixel(scored, pixels_of(images, self.crop))
+            scored = _per_pixel(scored, pixels_of(images, self.crop))
         parts = dict(scored.parts)
         if self.appearance is not None and descriptors is not None:
             parts[APPEARANCE] = self.appearance.score(descriptors())
@@ -470,8 +471,8 @@ def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verd
     ]
 
 
-def _a_pixel(scored: Scored, pixels: NDArray[np.int64]) -> Scored:
-    """Return what the differences come to for a pixel of each subject; those of a large one add up to more."""
+def _per_pixel(scored: Scored, pixels: NDArray[np.int64]) -> Scored:
+    """Return the differences per pixel of each subject."""
     reconstruction = scored.parts[RECONSTRUCTION] / pixels
     return replace(
         scored,
@@ -503,13 +504,13 @@ def _networks(
     return Networks.from_tensors(model, tensors, comparison=comparison, device=device)
 
 
-def _check_usual(path: str | Path, networks: Networks | ExportedNetworks, search: SearchConfig) -> None:
-    """Refuse networks that do not measure differences as the header says; a graph has it built in."""
-    quick = getattr(networks, "restoring", None)
-    if quick is not None and (quick.usual is not None) != (search.differences == "standardised"):
-        raise ArtefactError(
-            f"{path} says that its differences are {search.differences}, and holds "
-            f"{'no usual ones' if quick.usual is None else 'usual ones all the same'}: train anew"
+def _check_differences(networks: Networks | ExportedNetworks, search: SearchConfig) -> None:
+    """Refuse networks that measure differences in another way than the search says."""
+    known = networks.differences
+    if known is not None and known != search.differences:
+        raise ConfigError(
+            f"the networks measure {known} differences and search.differences asks for {search.differences} ones: what "
+            f"is usual is learnt in training, so train anew for that"
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from cafepick.beans.crop import BLANK
 from cafepick.detector import Detector, versions_of
 from cafepick.errors import ConfigError, ExportError
 from cafepick.files import replacing
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 DRAWN: Final = 500
 """Subjects that the model draws itself where no others are given."""
+GROUND: Final = 8
+"""Grey levels by which the ground that a model draws may miss that of real crops."""
 SPOILED: Final = 500
 """Subjects at most that both models see a second time, with a spoiled part."""
 
@@ -102,7 +105,8 @@ def graph_of(networks: Networks, graph: GraphFormat, *, trained: str) -> Exporte
     shape = (PASS, networks.config.size, networks.config.size, networks.config.channels)
     onnx = to_onnx(OneGraph(networks.restoring), shape)
     files = {"onnx": onnx} if graph == "onnx" else to_openvino(onnx)
-    return ExportedNetworks.open(networks.config, GraphFacts(format=graph, opset=OPSET, trained=trained), files)
+    facts = GraphFacts(format=graph, opset=OPSET, trained=trained, differences=networks.differences or "plain")
+    return ExportedNetworks.open(networks.config, facts, files)
 
 
 def with_spoiled(sample: Sample) -> Sample:
@@ -119,7 +123,11 @@ def drawn_sample(trained: Detector) -> Sample:
     """Return subjects that the model draws itself; of usual size, shape and colour, as far as it looks at these."""
     known = trained.appearance
     descriptors = np.empty((DRAWN, 0)) if known is None else np.tile(known.mean, (DRAWN, 1))
-    return Sample(trained.networks.draw(DRAWN), descriptors)
+    images = trained.networks.draw(DRAWN)
+    if trained.crop.subject == "beans":
+        ground = (np.abs(images.astype(np.int16) - BLANK) <= GROUND).all(axis=-1)
+        images[ground] = BLANK  # as around real beans, so that as many pixels count
+    return Sample(images, descriptors)
 
 
 def _with_encoder(trained: Detector) -> Networks:

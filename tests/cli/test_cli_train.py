@@ -248,6 +248,14 @@ def test_calibrating_takes_settings_of_the_search_only(run: Run, taught: Path) -
     assert (ran.status, "--set changes the search of a trained model" in ran.err) == (1, True)
 
 
+def test_calibrating_does_not_change_what_the_networks_learnt_to_measure(run: Run, quick_model: Path) -> None:
+    before = quick_model.read_bytes()
+    ran = run("calibrate", "--model", quick_model, "--set", "search.differences=plain")
+    assert ran.status == 1
+    assert "measure standardised differences and search.differences asks for plain ones" in ran.err
+    assert quick_model.read_bytes() == before
+
+
 def test_one_photo_is_too_few_to_keep_some_aside(run: Run, photos: DemoData, tmp_path: Path) -> None:
     ran = run("train", photos.train[0], "--model", tmp_path / "m.cafepick")
     assert (ran.status, "at least 2 photos" in ran.err) == (1, True)

@@ -29,7 +29,7 @@ def test_a_reason_is_filled_and_is_plain_json():
 
 
 def test_a_reason_that_nobody_knows_is_a_mistake():
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="no_mask"):
         Omission("pixel", "no_mask").as_json()
 
 

@@ -23,6 +23,7 @@ from cafepick.jobs.seen import record_of
 from cafepick.scoring.appearance import check_enough
 from cafepick.scoring.calibrate import hold_back
 from cafepick.scoring.exact import Networks
+from cafepick.scoring.usual import check_enough_to_be_usual
 from cafepick.training.batches import Batches, random_of_step
 from cafepick.training.checkpoint import RunFacts, load_checkpoint, save_checkpoint
 from cafepick.training.device import open_fabric
@@ -150,6 +151,8 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     recipe = _with_length(lesson, count=int(np.sum(~held)))
     if recipe.fusion.appearance > 0:
         check_enough(int(np.sum(~held)))  # now, not after the training
+    if recipe.search.differences == "standardised" and recipe.encoder.steps > 0:
+        check_enough_to_be_usual(int(np.sum(~held)))
     networks, step = _train_all(
         lesson, recipe, subjects.crops[~held], fabric=fabric, progress=progress, stopping=stopping
     )

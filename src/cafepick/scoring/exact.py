@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from cafepick.config import ComparisonConfig, Method, ModelConfig, SearchConfig
+    from cafepick.config import ComparisonConfig, Differences, Method, ModelConfig, SearchConfig
     from cafepick.models.comparison import ComparisonHead
     from cafepick.models.discriminator import Discriminator
     from cafepick.models.encoder import Encoder
@@ -87,7 +87,7 @@ class Networks:
         decoder = _filled(lambda: build_generator(config), tensors, "decoder.")
         head = _filled(lambda: build_comparison(config, width=width), tensors, "comparison.")
         networks = networks.with_quick_methods(encoder.to(place), decoder.to(place), head.to(place), comparison)
-        return networks._with_stored(tensors)
+        return networks._with_stored_usual(tensors)
 
     @classmethod
     def of(cls, config: ModelConfig, generator: Generator, discriminator: Discriminator) -> Networks:
@@ -114,7 +114,7 @@ class Networks:
         quick = self._quick("usual differences")
         return replace(self, restoring=replace(quick, usual=measure_usual(quick, self._pixels(images))))
 
-    def _with_stored(self, tensors: Mapping[str, NDArray[np.generic]]) -> Networks:
+    def _with_stored_usual(self, tensors: Mapping[str, NDArray[np.generic]]) -> Networks:
         """Return the networks with the usual differences that ``tensors`` hold, if they hold some."""
         quick = self.restoring
         if quick is None or not any(name.startswith(USUAL) for name in tensors):
@@ -130,6 +130,13 @@ class Networks:
     def methods(self) -> tuple[Method, ...]:
         """The methods that the model knows, quickest first."""
         return ("exact",) if self.restoring is None else ("fast", "refine", "exact")
+
+    @property
+    def differences(self) -> Differences | None:
+        """What the quick methods make of the differences, see ``SearchConfig``; None: there are no such methods."""
+        if self.restoring is None:
+            return None
+        return "plain" if self.restoring.usual is None else "standardised"
 
     @property
     def half_is_native(self) -> bool:
@@ -177,6 +184,9 @@ class Networks:
             method: one of ``methods``.
             precision: of ``fast``.
             progress: called with how many are done and how many there are.
+
+        Returns:
+            Scores that add up over each image; what they are per pixel of a subject, ``Detector.score`` tells.
 
         Raises:
             ConfigError: the model does not know the method.

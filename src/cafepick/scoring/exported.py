@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
-from cafepick.config import Method, ModelConfig, SearchConfig, from_dict
+from cafepick.config import Differences, Method, ModelConfig, SearchConfig, from_dict
 from cafepick.cores import cores
 from cafepick.errors import ArtefactError, ConfigError
 from cafepick.scoring.fusion import COMPARISON, RECONSTRUCTION
@@ -45,10 +45,14 @@ class GraphFacts:
     version: int = VERSION
     trained: str = ""
     """Checksum of the trained model."""
+    differences: Differences = "plain"
+    """What the graph makes of the differences, see ``SearchConfig``."""
 
     def __post_init__(self) -> None:
         if self.format not in get_args(GraphFormat):
             raise ConfigError(f"its graph has the format {self.format!r}, known are {', '.join(get_args(GraphFormat))}")
+        if self.differences not in get_args(Differences):
+            raise ConfigError(f"its graph has differences {self.differences!r}, which this cafepick does not know")
         if not 1 <= self.version <= VERSION:
             raise ConfigError(f"its graph has version {self.version}, this cafepick reads 1 to {VERSION}")
 
@@ -103,6 +107,11 @@ class ExportedNetworks:
         return cls.open(config, facts, _files(facts.format, tensors))
 
     @property
+    def differences(self) -> Differences:
+        """What the graph makes of the differences, see ``SearchConfig``."""
+        return self.graph.differences
+
+    @property
     def methods(self) -> tuple[Method, ...]:
         """The methods that the model knows."""
         return ("fast",)
@@ -140,6 +149,9 @@ class ExportedNetworks:
             method: ``fast``.
             precision: ``float32``.
             progress: called with how many are done and how many there are.
+
+        Returns:
+            Scores that add up over each image; what they are per pixel of a subject, ``Detector.score`` tells.
 
         Raises:
             ConfigError: another method or precision is asked for.

@@ -6,7 +6,8 @@ therefore measured in standard deviations from its mean on good subjects,
 
 $$\sum_i \left|\frac{d_i - \mu_i}{\sigma_i}\right|,$$
 
-over the discriminator's last two maps: the last knows what is seen, the one before it still knows where.
+over the discriminator's last two maps: the last knows what is seen, the one before it still knows where. What is usual
+is learnt from reconstructions of one pass; those that ``refine`` searches are measured by the same.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from torch import Tensor, nn
 from cafepick.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 MAPS: Final = 2
 """Of the discriminator's maps, so many of the last count."""
 AS_IF: Final = 5
 """The variance of each feature is drawn towards that of all, as if so many subjects more had shown it: a feature that
 hardly ever differs would otherwise decide alone."""
+FEWEST: Final = 2
+"""Good subjects that have a deviation."""
+FLATTEST: Final = 1e-12
+"""Share of the mean square: below, what is left of a variance is rounding."""
 
 
 class UsualDifference(nn.Module):
@@ -45,22 +50,27 @@ class UsualDifference(nn.Module):
         self.register_buffer("deviation", torch.ones(features))
 
     @classmethod
-    def of(cls, differences: Float[Tensor, "n f"]) -> UsualDifference:
-        """Learn them from those of n good subjects.
+    def of(cls, chunks: Iterable[Float[Tensor, "n f"]]) -> UsualDifference:
+        """Learn them from the differences of good subjects, some at a time.
 
         Raises:
             TrainingError: there are fewer than 2 subjects, or no feature differs.
         """
-        count, features = differences.shape
-        if count < 2:
-            raise TrainingError(f"usual differences are measured on 2 good subjects or more, got {count}")
-        variance, mean = torch.var_mean(differences, dim=0)
+        count, total, squares = 0, torch.zeros(()), torch.zeros(())
+        for chunk in chunks:
+            differences = chunk.double()
+            count += len(chunk)
+            total = total + differences.sum(dim=0)
+            squares = squares + differences.square().sum(dim=0)
+        check_enough_to_be_usual(count)
+        mean = total / count
+        variance = (squares / count - mean.square()).clamp_min(0) * count / (count - 1)
         overall = variance.mean()
-        if not overall > 0:  # NaN is not
+        if not overall > FLATTEST * squares.mean():  # NaN is not
             raise TrainingError("all good subjects differ alike from their reconstructions: training went wrong")
-        usual = cls(features)
-        usual.mean = mean
-        usual.deviation = ((count * variance + AS_IF * overall) / (count + AS_IF)).sqrt()
+        usual = cls(len(mean))
+        usual.mean = mean.float()
+        usual.deviation = ((count * variance + AS_IF * overall) / (count + AS_IF)).sqrt().float()
         return usual
 
     def forward(self, seen: Sequence[Tensor], seen_likeness: Sequence[Tensor]) -> Float[Tensor, " b"]:
@@ -78,3 +88,16 @@ def differences_of(seen: Sequence[Tensor], seen_likeness: Sequence[Tensor]) -> F
     """Return the difference of each feature of the last ``MAPS`` maps, in float32."""
     pairs = zip(seen[-MAPS:], seen_likeness[-MAPS:], strict=True)
     return torch.cat([(a.float() - b.float()).flatten(1) for a, b in pairs], dim=1)
+
+
+def check_enough_to_be_usual(subjects: int) -> None:
+    """Refuse to learn what is usual from too few good subjects.
+
+    Raises:
+        TrainingError: there are fewer than ``FEWEST``.
+    """
+    if subjects < FEWEST:
+        raise TrainingError(
+            f"what differences are usual is learnt from {FEWEST} good subjects or more besides those kept aside, got "
+            f"{subjects}: add photos of good ones, best a hundred or more"
+        )

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from cafepick.beans.crop import pixels_of
 from cafepick.bench import machine_of
 from cafepick.config import ModelConfig, SearchConfig
 from cafepick.cores import cores
@@ -164,8 +165,9 @@ def same_accuracy(detector: Detector, good: str, defect: str, options: argparse.
         ),
     }
     if (quick := networks.restoring) is not None:
-        ways["refine"] = (lambda: keep("refine", _anomaly(look_closer(quick, pixels, search), search)), len(pixels))
-        ways["fast"] = (lambda: keep("fast", _anomaly(look_once(quick, pixels), search)), len(pixels))
+        each = torch.from_numpy(pixels_of(crops, detector.crop)) if search.differences == "standardised" else 1
+        ways["refine"] = (lambda: keep("refine", _anomaly(look_closer(quick, pixels, search), search) / each), len(bad))
+        ways["fast"] = (lambda: keep("fast", _anomaly(look_once(quick, pixels), search) / each), len(bad))
     times = in_turns(ways, rounds=options.rounds)
     keep("seed", search_latent(*parts, pixels, as_seed).score)
     return {

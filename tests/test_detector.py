@@ -264,12 +264,12 @@ def test_a_model_that_learnt_from_other_descriptors_is_refused(fused: Detector, 
     fused.save(tmp_path / "fused.cafepick")
     artefact = load_artefact(tmp_path / "fused.cafepick")
     for header in (
-        {**artefact.header, "descriptors": 3},
+        {**artefact.header, "descriptors": 2},
         {k: v for k, v in artefact.header.items() if k != "descriptors"},
     ):
         save_artefact(tmp_path / "other.cafepick", header, artefact.tensors)
         with pytest.raises(
-            ArtefactError, match=r"descriptors of version \d, this cafepick measures those of version 2"
+            ArtefactError, match=r"descriptors of version \d, this cafepick measures those of version 3"
         ):
             Detector.load(tmp_path / "other.cafepick")
 

@@ -122,7 +122,7 @@ def with_spoiled(sample: Sample) -> Sample:
 def drawn_sample(trained: Detector) -> Sample:
     """Return subjects that the model draws itself; of usual size, shape and colour, as far as it looks at these."""
     known = trained.appearance
-    descriptors = np.empty((DRAWN, 0)) if known is None else np.tile(known.mean, (DRAWN, 1))
+    descriptors = np.empty((DRAWN, 0)) if known is None else np.tile(known.usual(), (DRAWN, 1))
     images = trained.networks.draw(DRAWN)
     if trained.crop.subject == "beans":
         ground = (np.abs(images.astype(np.int16) - BLANK) <= GROUND).all(axis=-1)

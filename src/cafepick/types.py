@@ -90,6 +90,8 @@ class Crop:
     """Direction of the long axis in the photo, degrees clockwise from the vertical, in [-90, 90)."""
     detail: Detail | None = None
     """For descriptors of what is fine; None: the crop itself must do."""
+    surface: tuple[float, float, float] | None = None
+    """Median colour of the surface in its photo, as the camera wrote it, RGB 0..255; None where it is not known."""
 
 
 @dataclass(frozen=True)

@@ -415,3 +415,12 @@ def test_every_subject_has_a_pixel_and_a_whole_photo_has_all():
     blank = np.full((2, 64, 64, 3), BLANK, np.uint8)
     assert pixels_of(blank, CONFIG).tolist() == [1, 1]
     assert pixels_of(blank, replace(CONFIG, subject="whole")).tolist() == [64**2] * 2
+
+
+def test_all_beans_of_a_photo_know_its_surface():
+    contours = [egg((90.0, 90.0)), egg((210.0, 200.0))]
+    scene = scene_of(contours)
+    scene.background[:10] = (90, 80, 70)  # a corner in shade does not count
+    crops = crop_beans(draw(contours), scene, CONFIG)
+    assert [crop.surface for crop in crops] == [SURFACE, SURFACE]
+    assert crop_whole(draw(contours), replace(CONFIG, subject="whole")).surface is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from cafepick.beans.crop import BLANK
-from cafepick.beans.describe import NAMES, describe, describe_all
+from cafepick.beans.describe import LIGHT, NAMES, describe, describe_all
 from cafepick.types import Box, Crop
 
 COLOUR = (150, 140, 100)
@@ -33,7 +35,7 @@ def bean(
 
 
 def named(crop: Crop) -> dict[str, float]:
-    return dict(zip(NAMES, describe(crop).tolist(), strict=True))
+    return dict(zip((*NAMES, *LIGHT), describe(crop).tolist(), strict=True))
 
 
 def changed(crop: Crop, *, by: float = 1e-6) -> set[str]:
@@ -43,7 +45,17 @@ def changed(crop: Crop, *, by: float = 1e-6) -> set[str]:
 
 
 def test_names_are_distinct_and_as_many_as_numbers() -> None:
-    assert len(set(NAMES)) == len(NAMES) == len(describe(bean()))
+    names = (*NAMES, *LIGHT)
+    assert len(set(names)) == len(names) == len(describe(bean()))
+
+
+def test_the_light_is_the_colour_of_the_surface() -> None:
+    grey, warm = (named(replace(bean(), surface=surface)) for surface in ((119.0, 119.0, 119.0), (200.0, 160.0, 90.0)))
+    assert [grey[name] for name in LIGHT] == pytest.approx([50, 0, 0], abs=0.3)
+    assert warm["surface_redness"] > 5
+    assert warm["surface_yellowness"] > 20
+    assert {name: grey[name] for name in NAMES} == {name: warm[name] for name in NAMES}
+    assert named(bean())["surface_lightness"] == pytest.approx(93.1, abs=0.3)  # not known: as crops are balanced to
 
 
 def test_size_is_the_log_of_the_area() -> None:
@@ -112,4 +124,4 @@ def test_any_outline_gives_finite_numbers(mask: np.ndarray, level: int) -> None:
 def test_many_beans_are_measured_as_one_by_one() -> None:
     crops = [bean(), bean(notch=True)]
     assert np.array_equal(describe_all(crops), np.stack([describe(crop) for crop in crops]))
-    assert describe_all([]).shape == (0, len(NAMES))
+    assert describe_all([]).shape == (0, len(NAMES) + len(LIGHT))

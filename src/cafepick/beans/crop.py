@@ -255,8 +255,10 @@ class _Reduced:
 
 @dataclass(frozen=True, eq=False)
 class _Light:
-    """Gain that turns the surface at any place of the photo into ``BLANK`` grey."""
+    """Colour of a photo's surface, and the gain that turns it into ``BLANK`` grey at any place."""
 
+    surface: tuple[float, float, float]
+    """Median colour, as in ``Crop.surface``."""
     gains: NDArray[np.float32]
     """(h, w, 3) at the reduced size of ``Scene.background``; 1 everywhere over a dark surface."""
     per_pixel: tuple[float, float]
@@ -266,9 +268,11 @@ class _Light:
     def of(cls, scene: Scene, shape: tuple[int, ...]) -> _Light:
         surface = scene.background
         per_pixel = (surface.shape[1] / shape[1], surface.shape[0] / shape[0])
+        red, green, blue = np.median(surface.reshape(-1, 3), axis=0).tolist()
+        colour = red, green, blue
         if np.median(surface @ LUMA) < DARKEST_WHITE:
-            return cls(np.ones_like(surface), per_pixel)
-        return cls(np.clip(BLANK / np.maximum(surface, 1), *GAIN_RANGE).astype(np.float32), per_pixel)
+            return cls(colour, np.ones_like(surface), per_pixel)
+        return cls(colour, np.clip(BLANK / np.maximum(surface, 1), *GAIN_RANGE).astype(np.float32), per_pixel)
 
     def at(self, centre: tuple[float, float]) -> NDArray[np.float32]:
         """(3,) gain next to a bean."""
@@ -287,7 +291,7 @@ def _crop_bean(source: _Reduced, contour: NDArray[np.float32], light: _Light, sc
     levels = np.minimum(np.arange(256, dtype=np.uint8)[:, None] * light.at(pose.centre), 255) - BLANK  # (256, 3)
     looks = (_looked_at(samples, inside, window, levels, finer) for finer in (1, 2))
     (image, mask), detail = (Detail(to_channels(image, config.channels), mask) for image, mask in looks)
-    return Crop(image, mask, to_photo, box_of(contour), pose.angle, detail)
+    return Crop(image, mask, to_photo, box_of(contour), pose.angle, detail, light.surface)
 
 
 def _touched(inside: NDArray[np.uint8]) -> _Window:

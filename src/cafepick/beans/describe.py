@@ -40,6 +40,8 @@ BANDS: Final = (1, 2, 4)
 """Scales of texture: widths of the Gaussians between which a band lies."""
 FLATTEST: Final = 1e-6
 """Product of the variances of an outline along its two axes, at least: below, it is a line."""
+UNKNOWN: Final = (235.0, 235.0, 235.0)
+"""The surface, as RGB, where it is not known: as white as crops are balanced to."""
 CHANNELS: Final = ("lightness", "redness", "yellowness")
 """CIE L*, a*, b*."""
 
@@ -52,16 +54,22 @@ def describe(crop: Crop) -> NDArray[np.float64]:
             shows what is fine: outline, texture and spots.
 
     Returns:
-        (len(NAMES),) finite numbers, in the order of ``NAMES``.
+        (len(NAMES) + len(LIGHT),) finite numbers, in the order of ``NAMES``, then ``LIGHT``.
     """
     region = Region.of(crop.image, crop.mask)
     close = region if crop.detail is None else Region.of(*crop.detail)
-    return np.array([value for part in PARTS for value in part.measure(close if part.fine else region)], np.float64)
+    values = [value for part in PARTS for value in part.measure(close if part.fine else region)]
+    return np.array([*values, *_light(crop)], np.float64)
 
 
 def describe_all(crops: Sequence[Crop]) -> NDArray[np.float64]:
-    """Measure many beans: (n, len(NAMES))."""
-    return np.array(shared(describe, crops), np.float64).reshape(len(crops), len(NAMES))
+    """Measure many beans: (n, len(NAMES) + len(LIGHT))."""
+    return np.array(shared(describe, crops), np.float64).reshape(len(crops), len(NAMES) + len(LIGHT))
+
+
+def _light(crop: Crop) -> list[float]:
+    surface = np.array(crop.surface or UNKNOWN, np.float32).reshape(1, 1, 3) / np.float32(255)
+    return np.asarray(cv2.cvtColor(surface, cv2.COLOR_RGB2LAB), np.float64).ravel().tolist()
 
 
 def _size(region: Region) -> Iterator[float]:
@@ -220,7 +228,9 @@ PARTS: Final = (
     ),
 )
 NAMES: Final = tuple(name for part in PARTS for name in part.names)
-"""What each number of ``describe`` is."""
+"""What each number of ``describe`` tells of a bean."""
+LIGHT: Final = tuple(f"surface_{channel}" for channel in CHANNELS)
+"""What the numbers after these tell of the light that the bean lies in: the colour of the surface around."""
 
 
 @lru_cache(maxsize=16)

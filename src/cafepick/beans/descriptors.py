@@ -17,18 +17,23 @@ if TYPE_CHECKING:
     from cafepick.types import Crop
 
 
-DESCRIPTORS: Final = 2
+DESCRIPTORS: Final = 3
 """Version of what is measured; a model that learnt from others cannot be used. Raise it with any change of a number."""
 
 
 def descriptors_of(crops: Sequence[Crop], config: CropConfig) -> NDArray[np.float64]:
-    """Measure subjects cut as ``config`` says: beans (n, len(NAMES)), others (n, d) on a grid."""
+    """Measure subjects cut as ``config`` says: beans (n, len(NAMES) + len(LIGHT)), others (n, d) on a grid."""
     return describe_all(crops) if config.subject == "beans" else describe_grids(crops)
 
 
 def names_of(config: CropConfig) -> tuple[str, ...]:
     """Return what each descriptor is; empty where each is no more than a number in a grid."""
     return NAMES if config.subject == "beans" else ()
+
+
+def tell_light(config: CropConfig) -> bool:
+    """Return whether the last descriptors tell the light (``describe.LIGHT``)."""
+    return config.subject == "beans"
 
 
 def places_of(config: CropConfig) -> int | None:

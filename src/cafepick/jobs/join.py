@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from cafepick.beans.descriptors import places_of
+from cafepick.beans.descriptors import places_of, tell_light
 from cafepick.jobs.calibrate import ENOUGH_FOR_SCALES, Sample, score_each
 from cafepick.scoring.appearance import fit_appearance, scores_without_self
 from cafepick.scoring.fusion import APPEARANCE, Fusion
@@ -90,13 +90,14 @@ def _some(good: Sample, seed: int) -> Sample:
 
 
 def _learn_looks(learnt_from: Sample, kept: Sample, crop: CropConfig, *, seed: int, progress: Progress) -> _Looks:
-    stage, places = "learning the appearance", places_of(crop)
+    stage, places, lit = "learning the appearance", places_of(crop), tell_light(crop)
     everything = np.concatenate([learnt_from.descriptors, kept.descriptors])
     progress(stage, 0, 3)
-    appearance = fit_appearance(everything, seed=seed, places=places)
+    appearance = fit_appearance(everything, seed=seed, places=places, lit=lit)
     progress(stage, 1, 3)
-    unusual = fit_appearance(learnt_from.descriptors, seed=seed, places=places).score(kept.descriptors)
+    blind = fit_appearance(learnt_from.descriptors, seed=seed, places=places, lit=lit)
+    unusual = blind.score(kept.descriptors)
     progress(stage, 2, 3)
-    good = scores_without_self(everything, seed=seed, places=places)
+    good = scores_without_self(everything, seed=seed, places=places, lit=lit)
     progress(stage, 3, 3)
     return _Looks(appearance, good, unusual)

@@ -8,6 +8,7 @@ fitted by expectation maximisation. Several mixtures with different numbers of
 kinds are averaged, as no number is right. The fewer good beans there are, the fewer kinds are told apart and the more
 the covariances are drawn towards the sphere. A mixture is sharp where it saw many beans and careless far from them, so
 the distance $d$ to the nearest good beans has its say as well: the score is $-\overline{\log p(x)} + \tfrac12 d^2$.
+What changes with the light is taken out of the descriptors first (``light``), where they tell the light.
 Descriptors by the hundred, as of a photo that is itself the subject, are projected first (``projection``).
 Scoring needs numpy alone; fitting needs scikit-learn.
 """
@@ -22,6 +23,7 @@ import numpy as np
 
 from cafepick.errors import ArtefactError, TrainingError
 from cafepick.scoring.density import Densities, Mixture, Remembered
+from cafepick.scoring.light import Light
 from cafepick.scoring.projection import Projection, fit_projection, projected_without_self
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ FOLDS: Final = 5
 FEWEST: Final = 4
 """Good subjects that ``scores_without_self`` needs: two to learn from while two others are scored."""
 PROJECTION: Final = "projection."
+LIGHT: Final = "light."
 QUANTILES: Final = 201
 """Of each descriptor, kept so that a verdict can say what is unusual."""
 
@@ -64,7 +67,9 @@ class Appearance:
     quantiles: NDArray[np.float64]
     """(QUANTILES, d) of good subjects, ascending."""
     projection: Projection | None = None
-    """From (D,) descriptors to the (d,) of everything above; None: they are the same."""
+    """From (D,) descriptors to the (d,) of everything above; None: they are the same, but for the light."""
+    light: Light | None = None
+    """What the light does to descriptors, the last of which tell it; None: they do not."""
 
     def score(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) scores of descriptors (n, D); higher is more unusual. Each depends on its own row alone."""
@@ -83,14 +88,28 @@ class Appearance:
 
     def standardised(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, d) in standard deviations from the mean of good subjects."""
-        if self.projection is not None:
-            descriptors = self.projection.of(descriptors)
-        return np.clip((descriptors - self.mean) / self.deviation, -FARTHEST, FARTHEST)
+        return np.clip((self._in_usual_light(descriptors) - self.mean) / self.deviation, -FARTHEST, FARTHEST)
 
     def ranks(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, d) share of good subjects whose descriptor, not projected, is smaller, 0..1; ties count half."""
-        below = [(self.quantiles < row).sum(axis=0) + (self.quantiles <= row).sum(axis=0) for row in descriptors]
-        return np.array(below).reshape(descriptors.shape) / (2 * len(self.quantiles))
+        """(n, d) share of good subjects in like light whose descriptor is smaller, 0..1; ties count half."""
+        x = self._in_usual_light(descriptors)
+        below = [(self.quantiles < row).sum(axis=0) + (self.quantiles <= row).sum(axis=0) for row in x]
+        return np.array(below).reshape(x.shape) / (2 * len(self.quantiles))
+
+    def usual(self) -> NDArray[np.float64]:
+        """Return (D,) descriptors of a subject that is usual in every way, where they are not projected."""
+        if self.light is None:
+            return self.mean
+        most = int(self.light.counts.argmax())
+        surface = self.light.surfaces[most]
+        moved = self.light.taken_out(np.concatenate([self.mean, surface])[None])[0] - self.mean
+        return np.concatenate([self.mean - moved, surface])
+
+    def _in_usual_light(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n, d) of (n, D)."""
+        if self.light is not None:
+            return self.light.taken_out(descriptors)
+        return descriptors if self.projection is None else self.projection.of(descriptors)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays, for the artefact."""
@@ -103,7 +122,9 @@ class Appearance:
         for number, mixture in enumerate(self.mixtures):
             named |= {f"mixture{number}.{name}": array for name, array in mixture._asdict().items()}
         projected = {} if self.projection is None else self.projection.to_tensors()
-        return named | {PROJECTION + name: array for name, array in projected.items()}
+        lit = {} if self.light is None else self.light.to_tensors()
+        named |= {PROJECTION + name: array for name, array in projected.items()}
+        return named | {LIGHT + name: array for name, array in lit.items()}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Appearance:
@@ -112,7 +133,10 @@ class Appearance:
         Raises:
             ArtefactError: an array is missing or has another shape than the others say.
         """
-        projected = {key.removeprefix(PROJECTION): tensors[key] for key in tensors if key.startswith(PROJECTION)}
+        projected, lit = (
+            {key.removeprefix(prefix): tensors[key] for key in tensors if key.startswith(prefix)}
+            for prefix in (PROJECTION, LIGHT)
+        )
         try:
             deviation = tensors["deviation"]
             count = sum(name.endswith(".means") for name in tensors)
@@ -126,6 +150,7 @@ class Appearance:
                 tensors["remembered"],
                 tensors["quantiles"],
                 Projection.from_tensors(projected) if projected else None,
+                Light.from_tensors(lit) if lit else None,
             )
         except KeyError as error:
             raise ArtefactError(f"the model lacks the tensor {error} of its appearance: train anew") from error
@@ -134,7 +159,12 @@ class Appearance:
 
 
 def fit_appearance(
-    descriptors: NDArray[np.float64], *, seed: int, places: int | None = None, as_if: int | None = None
+    descriptors: NDArray[np.float64],
+    *,
+    seed: int,
+    places: int | None = None,
+    as_if: int | None = None,
+    lit: bool = False,
 ) -> Appearance:
     """Learn what descriptors of good subjects look like.
 
@@ -143,6 +173,7 @@ def fit_appearance(
         seed: of the mixtures' starts.
         places: cells of the grid that the descriptors come from, cell by cell; they are projected. None: no grid.
         as_if: number of good subjects that kinds and shrinkage are chosen for; None: as many as there are.
+        lit: whether the last descriptors tell the light (``light``).
 
     Raises:
         TrainingError: there are fewer than 2 subjects, or a descriptor is not finite.
@@ -152,6 +183,9 @@ def fit_appearance(
             f"the appearance of good subjects needs at least 2 of them with finite descriptors, got {len(descriptors)}"
         )
     subjects = len(descriptors) if as_if is None else as_if
+    light = Light.of(descriptors) if lit else None
+    if light is not None:
+        descriptors = light.taken_out(descriptors)
     projection = None if places is None else fit_projection(descriptors, places=places, as_if=subjects)
     if projection is not None:
         descriptors = projected_without_self(descriptors, projection, seed=seed)
@@ -162,13 +196,15 @@ def fit_appearance(
     shrinkage = float(np.clip(SHRINKAGE / subjects, *SHRINKAGE_RANGE))
     mixtures = tuple(_fit_mixture(x, min(kinds, len(x)), shrinkage, seed) for kinds in kinds_of(subjects))
     remembered = np.random.default_rng(seed).permutation(x)[:MOST_REMEMBERED].astype(np.float32)
-    return Appearance(mean, deviation, mixtures, remembered, quantiles, projection)
+    return Appearance(mean, deviation, mixtures, remembered, quantiles, projection, light)
 
 
 def scores_without_self(
-    descriptors: NDArray[np.float64], *, seed: int, places: int | None = None
+    descriptors: NDArray[np.float64], *, seed: int, places: int | None = None, lit: bool = False
 ) -> NDArray[np.float64]:
     """Score good subjects (n, D) by what was learnt from others: (n,), as new good subjects would score.
+
+    Arguments are those of ``fit_appearance``.
 
     Raises:
         TrainingError: there are fewer than ``FEWEST``, or a descriptor is not finite.
@@ -178,7 +214,7 @@ def scores_without_self(
     scores = np.empty(len(descriptors))
     for part in np.array_split(order, min(FOLDS, len(descriptors) // 2)):
         others = np.setdiff1d(order, part)
-        known = fit_appearance(descriptors[others], seed=seed, places=places, as_if=len(order))
+        known = fit_appearance(descriptors[others], seed=seed, places=places, as_if=len(order), lit=lit)
         scores[part] = known.score(descriptors[part])
     return scores
 
@@ -215,6 +251,8 @@ def _check_shapes(appearance: Appearance) -> None:
     d = len(appearance.mean)
     fits = appearance.deviation.shape == (d,)
     fits &= appearance.projection is None or len(appearance.projection.components) + 2 == d
+    fits &= appearance.light is None or appearance.light.shifts.shape[1] == d
+    fits &= appearance.light is None or appearance.projection is None
     for table in (appearance.quantiles, appearance.remembered):
         fits &= table.ndim == 2 and table.shape[1] == d and len(table) > 0
     for mixture in appearance.mixtures:

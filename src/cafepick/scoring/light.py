@@ -1,0 +1,86 @@
+r"""What good subjects look like depends on the light: descriptors are measured from what is usual in like light.
+
+White balance takes the light's strength and colour out, but not what a camera makes of them (tone, contrast, sharpness
+at another exposure). Photos in like light are known by the colour $c$ of the surface that the subjects lie on, as the
+camera wrote it. So from the descriptors $x$ of a subject in light $c$, the difference is taken by which good subjects
+in like light differ from all,
+
+$$x' = x - \frac{\sum_i K(c, c_i)\,(x_i - \bar x)}{\sum_i K(c, c_i) + m},$$
+
+over good subjects $i$ with a Gaussian kernel $K$ (Nadaraya, Theory Prob. Appl. 9, 1964; Watson, Sankhya A 26, 1964).
+The constant $m$ stands for that many good subjects that are as all are: in a light that was hardly seen, or never,
+little or nothing is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from cafepick.errors import ArtefactError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+COLOURS: Final = 3
+"""Numbers that tell the light: CIE L*, a*, b* of the surface."""
+LIKE: Final = np.array([3.0, 0.5, 2.0])
+"""Standard deviations of the kernel. Good subjects are counted in cells half as wide."""
+AS_IF: Final = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """How good subjects differ from light to light."""
+
+    surfaces: NDArray[np.float64]
+    """(k, COLOURS) surfaces that good subjects were seen on."""
+    counts: NDArray[np.float64]
+    """(k,) how many of them."""
+    shifts: NDArray[np.float64]
+    """(k, d) what the mean of their descriptors is above that of all."""
+
+    @classmethod
+    def of(cls, x: NDArray[np.float64]) -> Light:
+        """Learn it from descriptors of good subjects (n, d + COLOURS), the last of which tell the light."""
+        descriptors, surfaces = x[:, :-COLOURS], x[:, -COLOURS:]
+        cells = np.floor(surfaces / (LIKE / 2))
+        _, cell, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+        sums = np.zeros((len(counts), x.shape[1]))
+        np.add.at(sums, cell.ravel(), x)
+        means = sums / counts[:, None]
+        return cls(means[:, -COLOURS:], counts.astype(np.float64), means[:, :-COLOURS] - descriptors.mean(axis=0))
+
+    def taken_out(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n, d) descriptors as they would be in usual light, of (n, d + COLOURS)."""
+        rows = [row[:-COLOURS] - self._shift(row[-COLOURS:]) for row in x]  # one by one: alike in any batch
+        return np.array(rows).reshape(len(x), self.shifts.shape[1])
+
+    def _shift(self, surface: NDArray[np.float64]) -> NDArray[np.float64]:
+        weights = self.counts * np.exp(-0.5 * np.square((self.surfaces - surface) / LIKE).sum(axis=1))
+        return weights @ self.shifts / (weights.sum() + AS_IF)
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        """Return everything as named arrays, for the artefact."""
+        return {"surfaces": self.surfaces, "counts": self.counts, "shifts": self.shifts}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Light:
+        """Build it from the arrays that ``to_tensors`` gave.
+
+        Raises:
+            ArtefactError: an array is missing or has another shape than the others say.
+        """
+        try:
+            light = cls(tensors["surfaces"], tensors["counts"], tensors["shifts"])
+        except KeyError as error:
+            raise ArtefactError(f"the model lacks the tensor {error} of its light: train anew") from error
+        cells = len(light.counts)
+        fits = light.counts.ndim == 1 and light.surfaces.shape == (cells, COLOURS)
+        if not (fits and light.shifts.ndim == 2 and len(light.shifts) == cells and cells and (light.counts > 0).all()):
+            raise ArtefactError("the tensors of the model's light do not fit together: train anew")
+        return light

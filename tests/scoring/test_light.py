@@ -1,0 +1,113 @@
+"""What good subjects look like in one light is not held against those in another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cafepick.errors import ArtefactError
+from cafepick.scoring.appearance import Appearance, fit_appearance
+from cafepick.scoring.light import AS_IF, COLOURS, LIKE, Light
+from cafepick.scoring.metrics import auroc
+
+DAY, EVENING = (90.0, 0.0, 1.0), (78.0, 1.5, 9.0)
+D = 4
+
+
+def seen(count: int, surface: tuple[float, float, float], *, shift: float = 0.0, seed: int = 0) -> np.ndarray:
+    """(count, D + COLOURS) descriptors of good subjects in a light that shifts all of them."""
+    x = np.random.default_rng(seed).normal(size=(count, D)) + shift
+    return np.hstack([x, np.tile(surface, (count, 1))])
+
+
+@pytest.fixture
+def two_lights() -> np.ndarray:
+    return np.concatenate([seen(300, DAY), seen(200, EVENING, shift=3, seed=1)])
+
+
+def test_what_is_usual_in_like_light_is_taken_out(two_lights: np.ndarray) -> None:
+    light = Light.of(two_lights)
+    even = light.taken_out(two_lights)
+    overall = two_lights[:, :D].mean(axis=0)
+    for rows in (slice(0, 300), slice(300, 500)):
+        left = np.abs(even[rows].mean(axis=0) - overall)
+        before = np.abs(two_lights[rows, :D].mean(axis=0) - overall)
+        assert (left < 0.2 * before).all()
+        np.testing.assert_allclose(even[rows].std(axis=0), two_lights[rows, :D].std(axis=0))  # nothing but a shift
+
+
+def test_little_is_taken_out_in_a_light_hardly_seen_and_nothing_in_a_new_one(two_lights: np.ndarray) -> None:
+    few = np.concatenate([two_lights[:300], seen(3, EVENING, shift=3)])
+    light = Light.of(few)
+    other = few[-1:].copy()
+    taken = few[-1, :D] - light.taken_out(other)[0]
+    full = few[-3:, :D].mean(axis=0) - few[:, :D].mean(axis=0)
+    np.testing.assert_allclose(taken, full * 3 / (3 + AS_IF), rtol=1e-6)
+    other[0, D:] = (30.0, 20.0, -20.0)
+    np.testing.assert_allclose(light.taken_out(other), other[:, :D])
+
+
+def test_a_light_between_two_lies_between(two_lights: np.ndarray) -> None:
+    near = tuple(np.array(DAY) + LIKE)
+    x = np.concatenate([seen(300, DAY), seen(300, near, shift=3)])
+    light = Light.of(x)
+    shifts = [
+        (row[:D] - light.taken_out(row[None])[0]).mean()
+        for row in (np.array([*np.zeros(D), *np.array(DAY) + share * LIKE]) for share in np.linspace(0, 1, 5))
+    ]
+    assert shifts == sorted(shifts)
+    assert shifts[0] < -0.2
+    assert shifts[-1] > 0.2
+
+
+@given(st.lists(st.integers(0, 59), min_size=1, max_size=20))
+def test_a_subject_is_alike_in_any_batch(rows: list[int]) -> None:
+    x = np.concatenate([seen(30, DAY), seen(30, EVENING, seed=1)])
+    light = Light.of(x)
+    np.testing.assert_array_equal(light.taken_out(x[rows]), light.taken_out(x)[rows])
+
+
+def test_defects_are_told_in_each_of_two_lights(two_lights: np.ndarray) -> None:
+    """A defect of two deviations hides behind lights that lie three apart, unless the light is known."""
+    good = np.concatenate([seen(200, DAY, seed=5), seen(200, EVENING, shift=3, seed=6)])
+    bad = np.concatenate([seen(200, DAY, shift=2, seed=7), seen(200, EVENING, shift=1, seed=8)])
+    found = {}
+    for lit in (True, False):
+        rows = slice(None) if lit else slice(0, D)
+        known = fit_appearance(two_lights[:, rows], seed=0, lit=lit)
+        found[lit] = auroc(np.repeat([False, True], 400), known.score(np.concatenate([good, bad])[:, rows]))
+    assert found[False] < 0.75
+    assert found[True] > 0.9
+
+
+def test_a_usual_subject_is_usual(two_lights: np.ndarray) -> None:
+    known = fit_appearance(two_lights, seed=0, lit=True)
+    np.testing.assert_allclose(known.standardised(known.usual()[None]), 0, atol=1e-9)
+    assert known.ranks(two_lights).shape == (500, D)
+    assert known.ranks(two_lights[300:]).mean() == pytest.approx(0.5, abs=0.1)  # among those in like light
+
+
+def test_it_is_the_same_after_a_file(two_lights: np.ndarray) -> None:
+    known = fit_appearance(two_lights, seed=0, lit=True)
+    again = Appearance.from_tensors(known.to_tensors())
+    np.testing.assert_array_equal(again.score(two_lights), known.score(two_lights))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"surfaces": None}, "lacks the tensor 'surfaces' of its light"),
+        ({"surfaces": np.zeros((2, 2))}, "do not fit together"),
+        ({"counts": np.zeros(2)}, "do not fit together"),
+        ({"shifts": np.zeros((3, D))}, "do not fit together"),
+        ({"shifts": np.zeros((2, D + 1))}, "do not fit together"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(two_lights: np.ndarray, changed: dict, said: str) -> None:
+    tensors = fit_appearance(two_lights, seed=0, lit=True).to_tensors()
+    assert tensors["light.surfaces"].shape == (2, COLOURS)
+    tensors |= {f"light.{name}": values for name, values in changed.items()}
+    with pytest.raises(ArtefactError, match=said):
+        Appearance.from_tensors({name: values for name, values in tensors.items() if values is not None})

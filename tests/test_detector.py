@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 
 from cafepick import Detector
 from cafepick.artefact import load_artefact, save_artefact
+from cafepick.beans.conditions import Conditions, Range
 from cafepick.beans.describe import describe_all
 from cafepick.config import FusionConfig, SearchConfig
 from cafepick.data.demo import DrawnTray, draw_tray
@@ -314,3 +315,20 @@ def test_what_the_networks_learnt_to_measure_stays(quick_model: Path) -> None:
     with pytest.raises(ConfigError, match=r"measure standardised differences .*asks for plain ones: .*train anew"):
         detector.with_search(replace(detector.search, differences="plain"))
     assert detector.with_search(replace(detector.search, steps=5)).search.steps == 5
+
+
+def test_a_light_that_no_good_photo_has_is_told(fused: Detector, drawn_trays: list[DrawnTray]) -> None:
+    photos = [fused.prepare(tray.photo) for tray in drawn_trays]
+    known = Range.of([photo.conditions for photo in photos if photo.conditions])
+    assert known is not None
+    facts = {**fused.facts, "calibration": {"conditions": asdict(known)}}
+    detector = Detector(fused.networks, crop=fused.crop, search=fused.search, appearance=fused.appearance, facts=facts)
+    assert [said for photo in photos for said in detector.oddities(photo)] == []
+    lightness, redness, yellowness = known.surface_high
+    other = Conditions((lightness, redness + 6, yellowness), known.length_low)  # too little to be another colour
+    (said,) = detector.oddities(replace(photos[0], conditions=other))
+    assert "the light is like that of no good photo" in said
+    calibrated_there = Range.of([other])
+    assert calibrated_there is not None
+    detector.facts["calibration"] = {"conditions": asdict(calibrated_there)}
+    assert detector.oddities(replace(photos[0], conditions=other)) == []

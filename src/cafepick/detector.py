@@ -22,6 +22,7 @@ from cafepick.errors import ArtefactError, CalibrationError, ConfigError, Missin
 from cafepick.images import check_photo
 from cafepick.scoring.appearance import Appearance
 from cafepick.scoring.fusion import APPEARANCE, RECONSTRUCTION, Fusion
+from cafepick.scoring.light import LIKE
 from cafepick.scoring.reasons import area_of, in_words, reason_of
 from cafepick.scoring.residual import segmentation
 from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Scored, ScoreParts, Verdict
@@ -349,7 +350,13 @@ class Detector:
         if known is None or photo.conditions is None:
             return []
         in_pixels = self.crop.scale == "fixed" and self.crop.sheet == "none"
-        return Range.from_json(known).oddities(photo.conditions, size_counts=in_pixels)
+        shown = Range.from_json(known)
+        found = shown.oddities(photo.conditions, size_counts=in_pixels)
+        light = None if self.appearance is None else self.appearance.light
+        surface = photo.conditions.surface
+        if not found and light is not None and not light.knows(surface) and not shown.holds(surface, LIKE):
+            found.append("the light is like that of no good photo, by the colour of the surface")
+        return found
 
     def calibrated(
         self, scored: Scored, record: dict[str, Any], *, others: Mapping[str, Scored] | None = None

@@ -55,6 +55,14 @@ def test_where_only_relative_size_counts_only_lost_detail_is_odd(good: Range) ->
     assert "go nearer" in found(0.4)[0]
 
 
+def test_a_range_holds_what_lies_within_its_margins(good: Range) -> None:
+    lightness, redness, yellowness = good.surface_high
+    assert good.holds(good.surface_low, (0, 0, 0))
+    assert good.holds((lightness + 2, redness, yellowness), (3, 0.5, 2))
+    assert not good.holds((lightness + 4, redness, yellowness), (3, 0.5, 2))
+    assert not good.holds((lightness, redness + 1, yellowness), (3, 0.5, 2))
+
+
 def test_ranges_survive_json(good: Range) -> None:
     assert Range.from_json(json.loads(json.dumps(asdict(good)))) == good
 

@@ -49,13 +49,22 @@ def test_little_is_taken_out_in_a_light_hardly_seen_and_nothing_in_a_new_one(two
     np.testing.assert_allclose(light.taken_out(other), other[:, :D])
 
 
+def test_a_light_is_known_where_good_subjects_were_seen_in_it(two_lights: np.ndarray) -> None:
+    light = Light.of(two_lights)
+    assert light.knows(DAY)
+    assert light.knows(EVENING)
+    assert light.knows(np.array(DAY) + LIKE)
+    assert not light.knows((90.0, 3.0, 1.0))
+    assert not light.knows((60.0, 0.0, 1.0))
+
+
 def test_a_light_between_two_lies_between(two_lights: np.ndarray) -> None:
     near = tuple(np.array(DAY) + LIKE)
     x = np.concatenate([seen(300, DAY), seen(300, near, shift=3)])
     light = Light.of(x)
     shifts = [
         (row[:D] - light.taken_out(row[None])[0]).mean()
-        for row in (np.array([*np.zeros(D), *np.array(DAY) + share * LIKE]) for share in np.linspace(0, 1, 5))
+        for row in (np.array([*np.zeros(D), *np.array(DAY) + share * np.array(LIKE)]) for share in np.linspace(0, 1, 5))
     ]
     assert shifts == sorted(shifts)
     assert shifts[0] < -0.2

@@ -64,6 +64,11 @@ class Range:
         low, high = (tuple(values[name]) for name in ("surface_low", "surface_high"))
         return cls(low, high, values["length_low"], values["length_high"])
 
+    def holds(self, surface: Sequence[float], margins: Sequence[float]) -> bool:
+        """Return whether a surface's colour lies within these, each widened by its margin."""
+        edges = zip(self.surface_low, surface, self.surface_high, margins, strict=True)
+        return all(low - margin <= value <= high + margin for low, value, high, margin in edges)
+
     def oddities(self, photo: Conditions, *, size_counts: bool) -> list[str]:
         """Say in words how a photo differs from the good ones, and what to do; nothing if it does not.
 

@@ -22,13 +22,13 @@ import numpy as np
 from cafepick.errors import ArtefactError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
 COLOURS: Final = 3
 """Numbers that tell the light: CIE L*, a*, b* of the surface."""
-LIKE: Final = np.array([3.0, 0.5, 2.0])
+LIKE: Final = (3.0, 0.5, 2.0)
 """Standard deviations of the kernel. Good subjects are counted in cells half as wide."""
 AS_IF: Final = 30.0
 
@@ -48,7 +48,7 @@ class Light:
     def of(cls, x: NDArray[np.float64]) -> Light:
         """Learn it from descriptors of good subjects (n, d + COLOURS), the last of which tell the light."""
         descriptors, surfaces = x[:, :-COLOURS], x[:, -COLOURS:]
-        cells = np.floor(surfaces / (LIKE / 2))
+        cells = np.floor(surfaces / (np.array(LIKE) / 2))
         _, cell, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
         sums = np.zeros((len(counts), x.shape[1]))
         np.add.at(sums, cell.ravel(), x)
@@ -60,9 +60,16 @@ class Light:
         rows = [row[:-COLOURS] - self._shift(row[-COLOURS:]) for row in x]  # one by one: alike in any batch
         return np.array(rows).reshape(len(x), self.shifts.shape[1])
 
+    def knows(self, surface: Sequence[float]) -> bool:
+        """Return whether good subjects were seen in light like that on a surface of this colour (COLOURS,)."""
+        return float(self._weights(np.array(surface)).sum()) >= 1
+
     def _shift(self, surface: NDArray[np.float64]) -> NDArray[np.float64]:
-        weights = self.counts * np.exp(-0.5 * np.square((self.surfaces - surface) / LIKE).sum(axis=1))
+        weights = self._weights(surface)
         return weights @ self.shifts / (weights.sum() + AS_IF)
+
+    def _weights(self, surface: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.counts * np.exp(-0.5 * np.square((self.surfaces - surface) / LIKE).sum(axis=1))
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays, for the artefact."""

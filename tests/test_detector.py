@@ -332,3 +332,17 @@ def test_a_light_that_no_good_photo_has_is_told(fused: Detector, drawn_trays: li
     assert calibrated_there is not None
     detector.facts["calibration"] = {"conditions": asdict(calibrated_there)}
     assert detector.oddities(replace(photos[0], conditions=other)) == []
+    assert detector.oddities(photos[0]) == []  # learnt from, if not calibrated in
+    far = replace(other, length=known.length_low / 10)
+    assert len(Detector.oddities(detector, replace(photos[0], conditions=far))) == 1
+    detector.facts["calibration"] = {"conditions": asdict(known)}
+    assert len(detector.oddities(replace(photos[0], conditions=far))) == 2  # the distance, and the light
+
+
+def test_an_appearance_that_lacks_the_light_is_refused(fused: Detector, tmp_path: Path) -> None:
+    fused.save(tmp_path / "fused.cafepick")
+    artefact = load_artefact(tmp_path / "fused.cafepick")
+    tensors = {name: values for name, values in artefact.tensors.items() if not name.startswith("appearance.light.")}
+    save_artefact(tmp_path / "other.cafepick", artefact.header, tensors)
+    with pytest.raises(ArtefactError, match="an appearance of other subjects than beans: train anew"):
+        Detector.load(tmp_path / "other.cafepick")

@@ -28,8 +28,9 @@ SubjectKind = Literal["beans", "whole"]
 ScaleKind = Literal["fixed", "relative"]
 SheetKind = Literal["none", "a4", "letter"]
 Method = Literal["fast", "refine", "exact"]
-Differences = Literal["plain", "standardised"]
 """How the good image behind a subject is found: one pass, a few search steps more, or a whole search."""
+Differences = Literal["plain", "standardised"]
+"""What is made of the differences from that image, see ``SearchConfig.differences``."""
 
 SMALLEST_SIZE: Final = 16
 LARGEST_SIZE: Final = 256

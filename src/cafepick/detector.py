@@ -13,7 +13,7 @@ import numpy as np
 from cafepick.artefact import above, below, load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import box_of, crop_beans, crop_whole, pixels_of
-from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, names_of
+from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, names_of, tells_light
 from cafepick.beans.scene import scene_of
 from cafepick.beans.view import frame_of
 from cafepick.config import ComparisonConfig, CropConfig, Method, ModelConfig, SearchConfig, from_dict
@@ -156,6 +156,8 @@ class Detector:
                 f"measures those of version {DESCRIPTORS}: train anew, or use the cafepick that made it "
                 f"({header.get('versions', {}).get('cafepick', 'unknown')})"
             )
+        if appearance and any(name.startswith("light.") for name in appearance) != tells_light(crop):
+            raise ArtefactError(f"{path} holds an appearance of other subjects than {crop.subject}: train anew")
         chosen = networks.methods[0] if method == "auto" else _known(networks, method)
         taken = precision or _quickest(chosen, networks, yardsticks)
         mine = _popped(yardsticks, _way(chosen, taken))
@@ -352,11 +354,14 @@ class Detector:
         in_pixels = self.crop.scale == "fixed" and self.crop.sheet == "none"
         shown = Range.from_json(known)
         found = shown.oddities(photo.conditions, size_counts=in_pixels)
-        light = None if self.appearance is None else self.appearance.light
-        surface = photo.conditions.surface
-        if not found and light is not None and not light.knows(surface) and not shown.holds(surface, LIKE):
+        if self._light_is_new(photo.conditions.surface, shown):
             found.append("the light is like that of no good photo, by the colour of the surface")
         return found
+
+    def _light_is_new(self, surface: tuple[float, float, float], shown: Range) -> bool:
+        """Tell a new light, unless the surface is so different that this is said of itself."""
+        light = None if self.appearance is None else self.appearance.light
+        return light is not None and not light.knows(surface) and not shown.holds(surface, LIKE) and shown.like(surface)
 
     def calibrated(
         self, scored: Scored, record: dict[str, Any], *, others: Mapping[str, Scored] | None = None

@@ -91,7 +91,8 @@ class Crop:
     detail: Detail | None = None
     """For descriptors of what is fine; None: the crop itself must do."""
     surface: tuple[float, float, float] | None = None
-    """Median colour of the surface in its photo, as the camera wrote it, RGB 0..255; None where it is not known."""
+    """Median colour of the surface in its photo as the camera wrote it, CIE Lab; with outlines given, of all that lies
+    around them. None where it is not known."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cafepick.beans.conditions import conditions_of
 from cafepick.beans.crop import (
     BLANK,
     FIT_SHARE,
@@ -422,5 +423,6 @@ def test_all_beans_of_a_photo_know_its_surface():
     scene = scene_of(contours)
     scene.background[:10] = (90, 80, 70)  # a corner in shade does not count
     crops = crop_beans(draw(contours), scene, CONFIG)
-    assert [crop.surface for crop in crops] == [SURFACE, SURFACE]
+    lab = cv2.cvtColor(np.float32(SURFACE).reshape(1, 1, 3) / np.float32(255), cv2.COLOR_RGB2LAB)
+    assert [crop.surface for crop in crops] == [tuple(lab.ravel().tolist())] * 2 == [conditions_of(scene).surface] * 2
     assert crop_whole(draw(contours), replace(CONFIG, subject="whole")).surface is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from bean_scenes import island_of, overlap
 
+from cafepick.beans.conditions import surface_colour
 from cafepick.beans.crop import crop_beans
 from cafepick.beans.find import find_beans
 from cafepick.beans.scene import scene_of
@@ -40,6 +42,15 @@ def test_the_paper_beside_a_bean_balances_its_light(on_table):
     rows, columns = scene.background.shape[:2]
     x, y = np.rint(scene.outlines[0].contour.mean(axis=0) * (columns, rows) / photo.photo.shape[1::-1]).astype(int)
     assert scene.background[y, x].min() > 120, "the paper's colour, not the table's"
+
+
+@pytest.mark.parametrize("margin", [60, 300])
+def test_the_table_around_the_paper_does_not_change_its_colour(on_table, margin):
+    photo, scene = on_table
+    framed = cv2.copyMakeBorder(photo.photo, *[margin] * 4, cv2.BORDER_REPLICATE)
+    wider = scene_of(framed)
+    assert len(wider.outlines) == len(scene.outlines)
+    assert surface_colour(wider) == pytest.approx(surface_colour(scene), abs=0.15)
 
 
 def test_a_bean_across_the_edge_is_not_judged():

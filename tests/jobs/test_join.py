@@ -44,7 +44,7 @@ def joined_of(model: Path, learnt_from: Sample, kept: Sample, **changes: Any) ->
 
 def test_the_appearance_knows_the_light_of_those_kept_aside(joined: Joined, lots: tuple[Sample, Sample]) -> None:
     learnt_from, kept = lots
-    blind = fit_appearance(learnt_from.descriptors, seed=0, lit=True)
+    blind = fit_appearance(learnt_from.descriptors, seed=0, light_last=True)
     assert joined.detector.appearance is not None
     known = joined.detector.appearance.score(kept.descriptors)
     assert np.median(known) < np.median(blind.score(kept.descriptors)) - 10
@@ -52,7 +52,7 @@ def test_the_appearance_knows_the_light_of_those_kept_aside(joined: Joined, lots
 
 def test_those_kept_aside_are_judged_by_an_appearance_without_them(joined: Joined, lots: tuple[Sample, Sample]) -> None:
     learnt_from, kept = lots
-    expected = fit_appearance(learnt_from.descriptors, seed=0, lit=True).score(kept.descriptors)
+    expected = fit_appearance(learnt_from.descriptors, seed=0, light_last=True).score(kept.descriptors)
     assert joined.kept.unusual is not None
     np.testing.assert_allclose(joined.kept.unusual, expected)
     ready = calibrate_by_kept(joined.detector, joined.kept, scored=joined.scored, progress=lambda *_: None)

@@ -69,3 +69,12 @@ def test_a_broken_projection_is_refused(spoil, message: str) -> None:
     spoil(tensors)
     with pytest.raises(ArtefactError, match=message):
         Projection.from_tensors(tensors)
+
+
+def test_a_usual_subject_lies_on_the_plane() -> None:
+    appearance = fit_appearance(good(400), seed=0, places=PLACES)
+    usual = appearance.usual()
+    assert usual.shape == good(1)[0].shape
+    assert appearance.projection is not None
+    np.testing.assert_allclose(appearance.projection.of(usual[None])[0, :-2], appearance.mean[:-2], atol=1e-9)
+    assert np.isfinite(appearance.score(usual[None])).all()

@@ -33,7 +33,7 @@ class Conditions:
     """Of one photo."""
 
     surface: tuple[float, float, float]
-    """Median colour of the empty surface, CIE Lab: lightness 0..100, green-red, blue-yellow."""
+    """``surface_colour``."""
     length: float
     """Median length of the beans that the frame left whole, photo pixels; 0 if there is none."""
 
@@ -69,6 +69,10 @@ class Range:
         edges = zip(self.surface_low, surface, self.surface_high, margins, strict=True)
         return all(low - margin <= value <= high + margin for low, value, high, margin in edges)
 
+    def like(self, surface: Sequence[float]) -> bool:
+        """Return whether a surface is one of these as far as ``oddities`` tells."""
+        return self.holds(surface, (LIGHTNESS_MARGIN, COLOUR_MARGIN, COLOUR_MARGIN))
+
     def oddities(self, photo: Conditions, *, size_counts: bool) -> list[str]:
         """Say in words how a photo differs from the good ones, and what to do; nothing if it does not.
 
@@ -76,18 +80,12 @@ class Range:
             photo: the photo.
             size_counts: whether the crops keep absolute size (``--scale fixed``).
         """
-        margins = (LIGHTNESS_MARGIN, COLOUR_MARGIN, COLOUR_MARGIN)
-        outside = [
-            max(low - value, value - high) > margin
-            for value, low, high, margin in zip(
-                photo.surface, self.surface_low, self.surface_high, margins, strict=True
-            )
-        ]
         found = []
-        if outside[0]:
-            darker = photo.surface[0] < self.surface_low[0]
+        lightness, *_ = photo.surface
+        if not self.holds(photo.surface, (LIGHTNESS_MARGIN, np.inf, np.inf)):
+            darker = lightness < self.surface_low[0]
             found.append(f"the surface is much {'darker' if darker else 'lighter'} than in the good photos")
-        if any(outside[1:]):
+        if not self.holds(photo.surface, (np.inf, COLOUR_MARGIN, COLOUR_MARGIN)):
             found.append("the surface has another colour than in the good photos")
         if photo.length > 0:
             found += self._oddity_of_size(photo.length, size_counts)
@@ -104,9 +102,14 @@ class Range:
         return []
 
 
+def surface_colour(scene: Scene) -> tuple[float, float, float]:
+    """Return the median colour of the empty surface, CIE Lab: lightness 0..100, green-red, blue-yellow."""
+    colour = np.median(scene.background.reshape(-1, 3), axis=0).clip(0, 255).astype(np.float32) / np.float32(255)
+    lightness, green_red, blue_yellow = cv2.cvtColor(colour.reshape(1, 1, 3), cv2.COLOR_RGB2LAB).ravel().tolist()
+    return lightness, green_red, blue_yellow
+
+
 def conditions_of(scene: Scene) -> Conditions:
     """Return surface and bean size of a photo."""
-    lab = cv2.cvtColor(np.clip(scene.background / 255, 0, 1).astype(np.float32), cv2.COLOR_RGB2LAB)
-    lightness, green_red, blue_yellow = (float(np.median(lab[..., axis])) for axis in range(3))
     lengths = [pose_of(outline.contour).length for outline in scene.outlines if not outline.cut]
-    return Conditions((lightness, green_red, blue_yellow), float(np.median(lengths)) if lengths else 0.0)
+    return Conditions(surface_colour(scene), float(np.median(lengths)) if lengths else 0.0)

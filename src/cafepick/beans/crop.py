@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import cv2
 import numpy as np
 
+from cafepick.beans.conditions import surface_colour
 from cafepick.beans.pose import pose_of
 from cafepick.cores import shared
 from cafepick.errors import SourceError
@@ -258,7 +259,7 @@ class _Light:
     """Colour of a photo's surface, and the gain that turns it into ``BLANK`` grey at any place."""
 
     surface: tuple[float, float, float]
-    """Median colour, as in ``Crop.surface``."""
+    """As in ``Crop.surface``."""
     gains: NDArray[np.float32]
     """(h, w, 3) at the reduced size of ``Scene.background``; 1 everywhere over a dark surface."""
     per_pixel: tuple[float, float]
@@ -268,8 +269,7 @@ class _Light:
     def of(cls, scene: Scene, shape: tuple[int, ...]) -> _Light:
         surface = scene.background
         per_pixel = (surface.shape[1] / shape[1], surface.shape[0] / shape[0])
-        red, green, blue = np.median(surface.reshape(-1, 3), axis=0).tolist()
-        colour = red, green, blue
+        colour = surface_colour(scene)
         if np.median(surface @ LUMA) < DARKEST_WHITE:
             return cls(colour, np.ones_like(surface), per_pixel)
         return cls(colour, np.clip(BLANK / np.maximum(surface, 1), *GAIN_RANGE).astype(np.float32), per_pixel)

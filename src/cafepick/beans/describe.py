@@ -40,8 +40,8 @@ BANDS: Final = (1, 2, 4)
 """Scales of texture: widths of the Gaussians between which a band lies."""
 FLATTEST: Final = 1e-6
 """Product of the variances of an outline along its two axes, at least: below, it is a line."""
-UNKNOWN: Final = (235.0, 235.0, 235.0)
-"""The surface, as RGB, where it is not known: as white as crops are balanced to."""
+UNKNOWN: Final = (93.0, 0.0, 0.0)
+"""The surface where it is not known, CIE Lab: as white as crops are balanced to."""
 CHANNELS: Final = ("lightness", "redness", "yellowness")
 """CIE L*, a*, b*."""
 
@@ -59,17 +59,12 @@ def describe(crop: Crop) -> NDArray[np.float64]:
     region = Region.of(crop.image, crop.mask)
     close = region if crop.detail is None else Region.of(*crop.detail)
     values = [value for part in PARTS for value in part.measure(close if part.fine else region)]
-    return np.array([*values, *_light(crop)], np.float64)
+    return np.array([*values, *(crop.surface or UNKNOWN)], np.float64)
 
 
 def describe_all(crops: Sequence[Crop]) -> NDArray[np.float64]:
     """Measure many beans: (n, len(NAMES) + len(LIGHT))."""
     return np.array(shared(describe, crops), np.float64).reshape(len(crops), len(NAMES) + len(LIGHT))
-
-
-def _light(crop: Crop) -> list[float]:
-    surface = np.array(crop.surface or UNKNOWN, np.float32).reshape(1, 1, 3) / np.float32(255)
-    return np.asarray(cv2.cvtColor(surface, cv2.COLOR_RGB2LAB), np.float64).ravel().tolist()
 
 
 def _size(region: Region) -> Iterator[float]:

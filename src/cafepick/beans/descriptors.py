@@ -31,7 +31,7 @@ def names_of(config: CropConfig) -> tuple[str, ...]:
     return NAMES if config.subject == "beans" else ()
 
 
-def tell_light(config: CropConfig) -> bool:
+def tells_light(config: CropConfig) -> bool:
     """Return whether the last descriptors tell the light (``describe.LIGHT``)."""
     return config.subject == "beans"
 

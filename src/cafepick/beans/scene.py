@@ -128,10 +128,10 @@ def _leaves(contour: NDArray[np.float32], paper: NDArray[np.uint8]) -> bool:
 def _surrounded(
     surface: NDArray[np.float32], corner: tuple[int, int], part: tuple[int, ...], photo: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """Return the surface of a part of a photo as one of the whole photo, its mean all around."""
+    """Return the surface of a part of a photo as one of the whole photo, its median all around."""
     scale = np.array(surface.shape[:2]) / part[:2]
     around = np.empty((*np.ceil(np.array(photo[:2]) * scale).astype(int), 3), np.float32)
-    around[:] = surface.mean(axis=(0, 1))
+    around[:] = np.median(surface.reshape(-1, 3), axis=0)
     top, left = np.floor(np.array(corner[::-1]) * scale).astype(int)
     place = around[top : top + len(surface), left : left + surface.shape[1]]
     place[:] = surface[: place.shape[0], : place.shape[1]]

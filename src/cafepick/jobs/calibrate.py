@@ -175,6 +175,12 @@ def kept_aside(run: Path, detector: Detector) -> Sample:
         raise CalibrationError(
             f"{path} belongs to another training than this model: name a folder of good photos that were not trained on"
         )
+    known = detector.appearance
+    if known is not None and kept.descriptors.shape[1] != known.width:
+        raise CalibrationError(
+            f"{path} was written by a cafepick that measured subjects otherwise: name a folder of good photos that "
+            f"were not trained on"
+        )
     return kept
 
 

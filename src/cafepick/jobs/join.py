@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from cafepick.beans.descriptors import places_of, tell_light
+from cafepick.beans.descriptors import places_of, tells_light
 from cafepick.jobs.calibrate import ENOUGH_FOR_SCALES, Sample, score_each
 from cafepick.scoring.appearance import fit_appearance, scores_without_self
 from cafepick.scoring.fusion import APPEARANCE, Fusion
@@ -90,14 +90,14 @@ def _some(good: Sample, seed: int) -> Sample:
 
 
 def _learn_looks(learnt_from: Sample, kept: Sample, crop: CropConfig, *, seed: int, progress: Progress) -> _Looks:
-    stage, places, lit = "learning the appearance", places_of(crop), tell_light(crop)
+    stage, places, light_last = "learning the appearance", places_of(crop), tells_light(crop)
     everything = np.concatenate([learnt_from.descriptors, kept.descriptors])
     progress(stage, 0, 3)
-    appearance = fit_appearance(everything, seed=seed, places=places, lit=lit)
+    appearance = fit_appearance(everything, seed=seed, places=places, light_last=light_last)
     progress(stage, 1, 3)
-    blind = fit_appearance(learnt_from.descriptors, seed=seed, places=places, lit=lit)
+    blind = fit_appearance(learnt_from.descriptors, seed=seed, places=places, light_last=light_last)
     unusual = blind.score(kept.descriptors)
     progress(stage, 2, 3)
-    good = scores_without_self(everything, seed=seed, places=places, lit=lit)
+    good = scores_without_self(everything, seed=seed, places=places, light_last=light_last)
     progress(stage, 3, 3)
     return _Looks(appearance, good, unusual)

@@ -96,19 +96,22 @@ class Appearance:
         below = [(self.quantiles < row).sum(axis=0) + (self.quantiles <= row).sum(axis=0) for row in x]
         return np.array(below).reshape(x.shape) / (2 * len(self.quantiles))
 
+    @property
+    def width(self) -> int:
+        """Number D of descriptors that a subject must come with."""
+        return len(self.usual())
+
     def usual(self) -> NDArray[np.float64]:
-        """Return (D,) descriptors of a subject that is usual in every way, where they are not projected."""
-        if self.light is None:
-            return self.mean
-        most = int(self.light.counts.argmax())
-        surface = self.light.surfaces[most]
-        moved = self.light.taken_out(np.concatenate([self.mean, surface])[None])[0] - self.mean
-        return np.concatenate([self.mean - moved, surface])
+        """Return (D,) descriptors of a subject that is usual in every way; where they are projected, on the plane."""
+        if self.light is not None:
+            surface = self.light.surfaces[int(self.light.counts.argmax())]
+            return np.concatenate([self.mean + self.light.shift(surface), surface])
+        return self.mean if self.projection is None else self.projection.back(self.mean)
 
     def _in_usual_light(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n, d) of (n, D)."""
         if self.light is not None:
-            return self.light.taken_out(descriptors)
+            return self.light.evened(descriptors)
         return descriptors if self.projection is None else self.projection.of(descriptors)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
@@ -164,7 +167,7 @@ def fit_appearance(
     seed: int,
     places: int | None = None,
     as_if: int | None = None,
-    lit: bool = False,
+    light_last: bool = False,
 ) -> Appearance:
     """Learn what descriptors of good subjects look like.
 
@@ -173,7 +176,7 @@ def fit_appearance(
         seed: of the mixtures' starts.
         places: cells of the grid that the descriptors come from, cell by cell; they are projected. None: no grid.
         as_if: number of good subjects that kinds and shrinkage are chosen for; None: as many as there are.
-        lit: whether the last descriptors tell the light (``light``).
+        light_last: whether the last descriptors tell the light (``light``).
 
     Raises:
         TrainingError: there are fewer than 2 subjects, or a descriptor is not finite.
@@ -183,9 +186,9 @@ def fit_appearance(
             f"the appearance of good subjects needs at least 2 of them with finite descriptors, got {len(descriptors)}"
         )
     subjects = len(descriptors) if as_if is None else as_if
-    light = Light.of(descriptors) if lit else None
+    light = Light.of(descriptors) if light_last else None
     if light is not None:
-        descriptors = light.taken_out(descriptors)
+        descriptors = light.evened(descriptors)
     projection = None if places is None else fit_projection(descriptors, places=places, as_if=subjects)
     if projection is not None:
         descriptors = projected_without_self(descriptors, projection, seed=seed)
@@ -200,7 +203,7 @@ def fit_appearance(
 
 
 def scores_without_self(
-    descriptors: NDArray[np.float64], *, seed: int, places: int | None = None, lit: bool = False
+    descriptors: NDArray[np.float64], *, seed: int, places: int | None = None, light_last: bool = False
 ) -> NDArray[np.float64]:
     """Score good subjects (n, D) by what was learnt from others: (n,), as new good subjects would score.
 
@@ -214,7 +217,7 @@ def scores_without_self(
     scores = np.empty(len(descriptors))
     for part in np.array_split(order, min(FOLDS, len(descriptors) // 2)):
         others = np.setdiff1d(order, part)
-        known = fit_appearance(descriptors[others], seed=seed, places=places, as_if=len(order), lit=lit)
+        known = fit_appearance(descriptors[others], seed=seed, places=places, as_if=len(order), light_last=light_last)
         scores[part] = known.score(descriptors[part])
     return scores
 

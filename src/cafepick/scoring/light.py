@@ -31,6 +31,7 @@ COLOURS: Final = 3
 LIKE: Final = (3.0, 0.5, 2.0)
 """Standard deviations of the kernel. Good subjects are counted in cells half as wide."""
 AS_IF: Final = 30.0
+"""The m of the formula: good subjects of no light in particular."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,16 +56,21 @@ class Light:
         means = sums / counts[:, None]
         return cls(means[:, -COLOURS:], counts.astype(np.float64), means[:, :-COLOURS] - descriptors.mean(axis=0))
 
-    def taken_out(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def evened(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n, d) descriptors as they would be in usual light, of (n, d + COLOURS)."""
-        rows = [row[:-COLOURS] - self._shift(row[-COLOURS:]) for row in x]  # one by one: alike in any batch
+        rows = [row[:-COLOURS] - self.shift(row[-COLOURS:]) for row in x]  # one by one: alike in any batch
         return np.array(rows).reshape(len(x), self.shifts.shape[1])
 
     def knows(self, surface: Sequence[float]) -> bool:
-        """Return whether good subjects were seen in light like that on a surface of this colour (COLOURS,)."""
+        """Return whether good subjects were seen in light like that on a surface of this colour (COLOURS,).
+
+        They were if the kernel gives them the weight of one subject in just that light: a hundred may be three standard
+        deviations away, where little is taken out.
+        """
         return float(self._weights(np.array(surface)).sum()) >= 1
 
-    def _shift(self, surface: NDArray[np.float64]) -> NDArray[np.float64]:
+    def shift(self, surface: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (d,) what is added to descriptors in light like that on a surface of this colour (COLOURS,)."""
         weights = self._weights(surface)
         return weights @ self.shifts / (weights.sum() + AS_IF)
 

@@ -56,6 +56,10 @@ class Projection:
         count = max(round(WORST * len(ratio)), 1)
         return np.append(inside, [np.log(rest.mean() + _LEAST), np.log(ratio[-count:].mean() + _LEAST)])
 
+    def back(self, projected: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the (D,) descriptors of the place in the plane that a row of ``of`` (k + 2,) names."""
+        return self.middle + projected[: len(self.components)] @ self.components
+
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays, for the artefact."""
         return {"middle": self.middle, "components": self.components, "usual": self.usual}

@@ -71,7 +71,7 @@ def reason_of(
     Args:
         p_values: of the parts, by name.
         names: of the descriptors; none where they are projected and have no names.
-        descriptors: (d,) of the subject.
+        descriptors: of the subject; those after the names tell the light.
         appearance: what they are like for good subjects.
         area: what the anomaly map shows.
     """

@@ -66,7 +66,7 @@ class UsualDifference(nn.Module):
         mean = total / count
         variance = (squares / count - mean.square()).clamp_min(0) * count / (count - 1)
         overall = variance.mean()
-        if not overall > FLATTEST * squares.mean():  # NaN is not
+        if not overall > FLATTEST * squares.mean() / count:  # NaN is not
             raise TrainingError("all good subjects differ alike from their reconstructions: training went wrong")
         usual = cls(len(mean))
         usual.mean = mean.float()

@@ -101,7 +101,7 @@ class ScoreParts:
 
     residual: float
     r"""$\sum |x - G(z)|$ over pixels in [-1, 1] (Schlegl et al. 2017, eq. 3). Where ``fast`` or ``refine`` scored by a
-    model with ``SearchConfig.differences`` standardised, it is for a pixel of the subject, as is the next."""
+    model with ``SearchConfig.differences`` standardised, it is per pixel of the subject, as is the next."""
     discrimination: float
     r"""$\sum |f(x) - f(G(z))|$ over discriminator features (Schlegl et al. 2017, eq. 5). There it is over those of the
     last two maps, in units of what is usual for good subjects (``scoring.usual``)."""

@@ -95,6 +95,25 @@ def test_a_hole_is_a_dark_spot() -> None:
     assert spotted["pale_spots_5_mean"] == pytest.approx(plain["pale_spots_5_mean"], abs=0.01)
 
 
+def test_what_lies_around_the_bean_is_no_spot() -> None:
+    plain, inlaid = bean(), bean()
+    inlaid.image[~inlaid.mask] = 0
+    for name, value in named(inlaid).items():
+        if "spots" in name:
+            assert value == named(plain)[name] == pytest.approx(np.log(0.1), abs=1e-3), name
+
+
+@pytest.mark.parametrize("size", [64, 128])
+@pytest.mark.parametrize(("period", "band"), [(4, 1), (8, 2), (16, 4)])
+def test_stripes_lie_in_the_band_of_their_width(size: int, period: int, band: int) -> None:
+    striped = bean(size)
+    wave = 40 * np.sin(np.arange(size) * 2 * np.pi / (period * size / 64))
+    striped.image[:] = np.clip(striped.image + wave[:, None, None], 0, 255)
+    numbers = named(striped)
+    bands = {width: numbers[f"texture_{width}"] for width in (1, 2, 4)}
+    assert max(bands, key=bands.__getitem__) == band
+
+
 def test_a_dark_end_is_uneven_and_lopsided() -> None:
     stained = bean()
     stained.image[:26][stained.mask[:26]] = (60, 50, 40)

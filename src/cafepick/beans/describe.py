@@ -8,14 +8,14 @@ the crop's side, so a crop of any size gives like numbers.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil, floor, sqrt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
 import numpy as np
 
-from cafepick.beans.region import Region, high_quantile, median, quantiles
+from cafepick.beans.region import Region, high_quantile, quantiles
 from cafepick.cores import shared
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ RIM_OF_SECTORS: Final = 5
 """The rim is cut into so many sectors, so wide."""
 HARMONICS: Final = (1, 2, 3, 4, 5)
 """Of the outline's distance from the middle, once around."""
-SPOTS: Final = (3, 5)
-"""Sides of the spots looked for."""
+SPOTS: Final = {3: True, 5: False}
+"""Sides of the spots looked for, and whether on the closer look."""
 BANDS: Final = (1, 2, 4)
 """Scales of texture: widths of the Gaussians between which a band lies."""
+BEYOND: Final = np.float32(1000)
+"""No lightness is as high, and none as low as its negative."""
 FLATTEST: Final = 1e-6
 """Product of the variances of an outline along its two axes, at least: below, it is a line."""
 UNKNOWN: Final = (93.0, 0.0, 0.0)
@@ -110,7 +112,10 @@ def _harmonics(region: Region) -> Iterator[float]:
     points = region.outline.reshape(-1, 2) + origin - region.middle
     angles, radii = np.arctan2(points[:, 1], points[:, 0]), np.hypot(points[:, 0], points[:, 1])
     order = np.argsort(angles, kind="stable")
-    around = np.interp(_turns(), angles[order], radii[order], period=2 * np.pi)
+    angles, radii = angles[order], radii[order]
+    turn = 2 * np.pi  # the last point lies before the first, and the first after the last
+    once = np.concatenate(([angles[-1] - turn], angles, [angles[0] + turn]))
+    around = np.interp(_turns(), once, np.concatenate((radii[-1:], radii, radii[:1])))
     waves = np.abs(np.fft.rfft(around)) / (len(around) * max(float(around.mean()), 1e-6))
     yield from (float(np.log(waves[k] + 0.002)) for k in HARMONICS)
 
@@ -126,10 +131,10 @@ def _symmetry(region: Region) -> Iterator[float]:
 
 def _colour(region: Region) -> Iterator[float]:
     """Percentiles of each channel, then how the channels go together."""
-    pixels = region.lab[region.inside]  # (pixels, 3)
-    yield from quantiles(pixels, LEVELS)
-    centred = pixels - pixels.mean(axis=0)
-    spread = centred.T @ centred / len(pixels) + np.eye(3) * 0.25  # bits of camera noise keep a flat bean finite
+    channels = region.within(region.inside)
+    yield from quantiles(channels, LEVELS)
+    centred = channels - channels.mean(axis=1, keepdims=True)
+    spread = centred @ centred.T / channels.shape[1] + np.eye(3) * 0.25  # bits of camera noise keep a flat bean finite
     deviation = np.sqrt(np.diag(spread))
     together = spread / np.outer(deviation, deviation)
     yield from (float(together[i, j]) for i, j in ((0, 1), (0, 2), (1, 2)))
@@ -147,10 +152,10 @@ def _rim(region: Region) -> Iterator[float]:
 def _evenness(region: Region) -> Iterator[float]:
     """How much the rim's colour changes around the bean: log of the standard deviation between sectors."""
     rim = region.inside & (region.depth <= RIM_OF_SECTORS)
-    sector, colours = region.windowed(_sectors(region.size))[rim], region.lab[rim]
+    sector = region.windowed(_sectors(region.size))[rim]
     count = np.bincount(sector, minlength=SECTORS)
     seen = count > 0
-    sums = np.stack([np.bincount(sector, colours[:, channel], SECTORS) for channel in range(3)])[:, seen]
+    sums = np.stack([np.bincount(sector, channel, SECTORS) for channel in region.within(rim)])[:, seen]
     yield from (float(np.log(deviation + 0.1)) for deviation in (sums / count[seen]).std(axis=1))
 
 
@@ -164,29 +169,33 @@ def _texture(region: Region) -> Iterator[float]:
     inner = inner if inner.any() else region.mask
     yield from (_log(cv2.mean(picture, where)[0]) for where in (region.mask, inner) for picture in (slope, bend))
     weight = region.mask.astype(np.float32)
-    weighted, finer = light * weight, light
-    for width in BANDS:  # Gaussian means of what lies inside the outline (normalised convolution)
-        total, share = (region.blurred(values, width * region.unit) for values in (weighted, weight))
+    fields, finer, step, done = cv2.merge((light * weight, weight)), light, 1, 0.0
+    for band in BANDS:  # Gaussian means of what lies inside the outline (normalised convolution), in a pyramid
+        width, apart = band * region.unit, max(int(done / step), 1)  # a pixel a Gaussian's width shows all that is left
+        fields, finer, inner = (np.ascontiguousarray(of[::apart, ::apart]) for of in (fields, finer, inner))
+        step *= apart
+        further = sqrt(width**2 - done**2) / step
+        fields = cv2.GaussianBlur(fields, (0, 0), further, borderType=cv2.BORDER_CONSTANT)
+        total, share = cv2.split(fields)
         coarser = total / (share + np.float32(1e-3))
-        band = finer - coarser
-        yield _log(cv2.mean(band * band, inner)[0])
-        finer = coarser
+        difference = finer - coarser
+        yield _log(cv2.mean(difference * difference, inner)[0])
+        finer, done = coarser, width
 
 
-def _spots(region: Region) -> Iterator[float]:
-    """Small dark and pale spots on the bean, their mean and their strongest (log): holes, mould, chips of skin."""
-    level = median(region.lights)
-    filled = np.full(region.light.shape, level, np.float32)
-    np.copyto(filled, region.light, where=region.inside)
-    discs = [round(side * region.unit / 2 - 0.5) for side in SPOTS]  # pixels from the middle to the edge
-    down, right = (min(max(discs), room) for room in (region.top, region.left))
-    around = cv2.copyMakeBorder(filled, down, down, right, right, cv2.BORDER_CONSTANT, value=float(level))
-    inside = region.framed(region.left - right, region.top - down).view(np.bool_)
-    for reach in discs:
-        for kind in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
-            depth = np.asarray(cv2.morphologyEx(around, kind, _disc(reach)), np.float32)[inside]
-            yield _log(float(depth.mean()))
-            yield _log(high_quantile(depth, 0.98))
+def _spots(side: int, region: Region) -> Iterator[float]:
+    """Small dark and pale spots on the bean, their mean and their strongest (log): holes, mould, chips of skin.
+
+    Black and white top hat of the lightness; what lies outside the outline takes no part.
+    """
+    light, disc = region.light, _disc(round(side * region.unit / 2 - 0.5))
+    for first, then, sign in ((cv2.dilate, cv2.erode, 1), (cv2.erode, cv2.dilate, -1)):
+        without = light
+        for step, beyond in ((first, -sign * BEYOND), (then, sign * BEYOND)):
+            without = np.asarray(step(np.where(region.inside, without, beyond), disc), np.float32)
+        depth = np.abs(without - light)[region.inside]
+        yield _log(float(depth.mean()))
+        yield _log(high_quantile(depth, 0.98))
 
 
 class Part(NamedTuple):
@@ -216,10 +225,13 @@ PARTS: Final = (
     Part(tuple(f"rim_{width}_{channel}" for width in RIMS for channel in CHANNELS), _rim),
     Part(tuple(f"uneven_{channel}" for channel in CHANNELS), _evenness),
     Part(("slope", "bend", "inner_slope", "inner_bend", *(f"texture_{width}" for width in BANDS)), _texture, fine=True),
-    Part(
-        tuple(f"{kind}_spots_{side}_{how}" for side in SPOTS for kind in ("dark", "pale") for how in ("mean", "most")),
-        _spots,
-        fine=True,
+    *(
+        Part(
+            tuple(f"{kind}_spots_{side}_{how}" for kind in ("dark", "pale") for how in ("mean", "most")),
+            partial(_spots, side),
+            fine=fine,
+        )
+        for side, fine in SPOTS.items()
     ),
 )
 NAMES: Final = tuple(name for part in PARTS for name in part.names)

@@ -6,7 +6,6 @@ Everything here costs as much as the bean is large, not as its crop is. What lie
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import floor
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 UNITS: Final = 64
 """Lengths are in units of the crop's side divided by this."""
-LANES: Final = 8
-"""OpenCV computes so many columns at a time, and rounds otherwise in those left over at the end of a row."""
 EVERY: Final = 16
 SPARE: Final = 4.0
 """A sample of every so many values bounds a high quantile from below, with so many standard deviations to spare."""
@@ -73,7 +70,6 @@ class Region:
         inside, size = mask.view(np.uint8), len(mask)
         x, y, width, height = cv2.boundingRect(inside)
         left, top = (max(min(a, size - b) - 1, 0) for a, b in ((x, x + width), (y, y + height)))
-        left -= left % (LANES // 2)  # the width is a whole number of lanes if the crop's is
         window = slice(top, size - top), slice(left, size - left)
         pixels = to_channels(image[window], 3).astype(np.float32)
         pixels /= np.float32(255)
@@ -104,7 +100,12 @@ class Region:
     @_Once
     def light(self) -> NDArray[np.float32]:
         """(h, w) lightness."""
-        return np.asarray(cv2.extractChannel(self.lab, 0), np.float32)
+        return self.planes[0]
+
+    @_Once
+    def planes(self) -> tuple[NDArray[np.float32], ...]:
+        """(h, w) of each channel of ``lab``."""
+        return tuple(np.asarray(plane, np.float32) for plane in cv2.split(self.lab))
 
     @_Once
     def outline(self) -> Any:
@@ -116,11 +117,6 @@ class Region:
     def moments(self) -> dict[str, float]:
         """Of the mask, about the window's first pixel."""
         return cv2.moments(self.mask, binaryImage=True)
-
-    @_Once
-    def lights(self) -> NDArray[np.float32]:
-        """(pixels,) lightness inside the outline."""
-        return self.light[self.inside]
 
     @_Once
     def middle(self) -> NDArray[np.float64]:
@@ -140,42 +136,9 @@ class Region:
         """Return the window (h, w) of something as large as the crop."""
         return values[self.top : self.size - self.top, self.left : self.size - self.left]
 
-    def blurred(self, values: NDArray[np.float32], width: float) -> NDArray[np.float32]:
-        """Blur (h, w) by a Gaussian as if it lay in its crop: 0 between window and edge, and mirrored beyond the edge.
-
-        Args:
-            values: 0 outside the outline.
-            width: standard deviation, pixels.
-        """
-        kernel = _gaussian(width)
-        if self.size % LANES:
-            top, left = self.top, self.left
-            whole = cv2.copyMakeBorder(values, top, top, left, left, cv2.BORDER_CONSTANT, value=0)
-            return self.windowed(np.asarray(cv2.sepFilter2D(whole, cv2.CV_32F, kernel, kernel), np.float32))
-        nearest = 2 * min(self.left, self.top)  # pixels from what is mirrored to the bean
-        if len(kernel) // 2 < nearest:
-            blurred = cv2.sepFilter2D(values, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_CONSTANT)
-            return np.asarray(blurred, np.float32)
-        return _blurred_across(_blurred_across(values, kernel, self.left, 1), kernel, self.top, 0)
-
-
-def _blurred_across(values: NDArray[np.float32], kernel: Any, room: int, axis: int) -> NDArray[np.float32]:
-    """Blur along one axis, on which ``room`` empty pixels lie between the window and either edge of the crop."""
-    kernels = (kernel, _ONE) if axis == 1 else (_ONE, kernel)
-    if len(kernel) // 2 < 2 * room:  # what is mirrored does not reach the bean
-        return np.asarray(cv2.sepFilter2D(values, cv2.CV_32F, *kernels, borderType=cv2.BORDER_CONSTANT), np.float32)
-    down, right = (0, room) if axis == 1 else (room, 0)
-    whole = cv2.copyMakeBorder(values, down, down, right, right, cv2.BORDER_CONSTANT, value=0)
-    blurred = np.asarray(cv2.sepFilter2D(whole, cv2.CV_32F, *kernels), np.float32)
-    return blurred[down : len(blurred) - down, right : blurred.shape[1] - right]
-
-
-def median(values: NDArray[np.float32]) -> np.float32:
-    """Return the median of values (n,), as ``np.median`` does in several times as long."""
-    upper = len(values) // 2
-    parted = np.partition(values, upper)  # one place at a time: two are several times as slow
-    lower = parted[upper] if len(values) % 2 else parted[:upper].max()
-    return (lower + parted[upper]) / np.float32(2)
+    def within(self, where: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return each channel of the colour (3, pixels) at some pixels (h, w)."""
+        return np.stack([plane[where] for plane in self.planes])
 
 
 def high_quantile(values: NDArray[np.float32], share: float) -> float:
@@ -193,9 +156,9 @@ def high_quantile(values: NDArray[np.float32], share: float) -> float:
 
 
 def quantiles(values: NDArray[np.float32], shares: Sequence[float]) -> list[float]:
-    """Return the same of each column of (n, C), column by column, as numbers of double precision."""
-    ordered = np.sort(values.T, axis=1)  # (C, n)
-    lower, upper, between = zip(*(_places(len(values), share) for share in shares), strict=True)
+    """Return the same of each row of (C, n), row by row, as numbers of double precision."""
+    ordered = np.sort(values, axis=1)
+    lower, upper, between = zip(*(_places(values.shape[1], share) for share in shares), strict=True)
     low, high = ordered[:, lower], ordered[:, upper]
     weight, step = np.array(between), high - low
     return np.where(weight >= 0.5, high - step * (1 - weight), low + step * weight).ravel().tolist()
@@ -206,12 +169,3 @@ def _places(count: int, share: float) -> tuple[int, int, float]:
     place = (count - 1) * share
     lower = floor(place)
     return lower, min(lower + 1, count - 1), place - lower
-
-
-_ONE: Final = np.ones((1, 1), np.float32)
-
-
-@lru_cache(maxsize=32)
-def _gaussian(width: float) -> Any:
-    """(2 r + 1, 1) weights, as ``cv2.GaussianBlur`` takes them for floats."""
-    return cv2.getGaussianKernel(round(width * 8 + 1) | 1, width, cv2.CV_32F)

@@ -398,14 +398,21 @@ class Detector:
 
     def with_search(self, search: SearchConfig) -> Detector:
         """Return the detector with another search; its scores change, so it has to be calibrated again."""
-        known = {name: yardstick.without_calibration() for name, yardstick in self.yardsticks().items()}
-        return self._with(known.pop(self.way), others=known, search=search)
+        return self._uncalibrated(search=search)
+
+    def with_appearance(self, appearance: Appearance) -> Detector:
+        """Return the detector with another appearance; its scores change, so it has to be calibrated again."""
+        return self._uncalibrated(appearance=appearance)
 
     def with_networks(self, networks: ExportedNetworks, yardstick: Yardstick) -> Detector:
         """Return the detector with its method computed by a graph; what it knew of other methods is left out."""
         exact = ("fusion", "pixel_threshold")  # lie at the top of what a file says of its calibration
         record = {key: value for key, value in self.facts.get("calibration", {}).items() if key not in exact}
         return self._with(yardstick, networks=networks, others={}, facts={**self.facts, "calibration": record})
+
+    def _uncalibrated(self, **changes: Any) -> Detector:
+        known = {name: yardstick.without_calibration() for name, yardstick in self.yardsticks().items()}
+        return self._with(known.pop(self.way), others=known, **changes)
 
     def _with(self, yardstick: Yardstick, **changes: Any) -> Detector:
         """Return the detector with another yardstick, and other changes; it is no longer that of a file."""

@@ -159,6 +159,16 @@ def test_calibrating_anew_replaces_the_threshold_and_keeps_the_record(
     assert header["calibration"]["subjects"] > header["calibration"]["history"][0]["subjects"]
 
 
+def test_calibrating_in_a_new_light_makes_it_known(run: Run, quick_model: Path, new_lot: Path, tmp_path: Path) -> None:
+    model = tmp_path / "copy.cafepick"
+    model.write_bytes(quick_model.read_bytes())
+    ran = run("calibrate", new_lot, "--model", model)
+    assert ran.status == 0, ran.err
+    assert "what is usual in their light is learnt from them too" in ran.out
+    before, after = (load_artefact(file).tensors["appearance.light.counts"] for file in (quick_model, model))
+    assert len(after) > len(before)
+
+
 def test_photos_that_the_model_learnt_from_do_not_calibrate_it(
     run: Run, taught: Path, photos: DemoData, new_lot: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafepick.errors import ArtefactError
-from cafepick.scoring.appearance import Appearance, fit_appearance
+from cafepick.scoring.appearance import Appearance, fit_appearance, scores_in_their_light
+from cafepick.scoring.calibrate import Calibration
 from cafepick.scoring.light import AS_IF, COLOURS, LIKE, Light
 from cafepick.scoring.metrics import auroc
 
@@ -100,8 +101,51 @@ def test_a_usual_subject_is_usual(two_lights: np.ndarray) -> None:
     assert known.ranks(two_lights[300:]).mean() == pytest.approx(0.5, abs=0.1)  # among those in like light
 
 
-def test_it_is_the_same_after_a_file(two_lights: np.ndarray) -> None:
+def test_a_light_seen_later_is_known_and_forgotten_for_the_next(two_lights: np.ndarray) -> None:
+    night = (60.0, 3.0, 20.0)
+    light = Light.of(two_lights)
+    later = light.seen_too(seen(300, night, shift=-2, seed=3))
+    assert not light.knows(night)
+    assert later.knows(night)
+    left = later.evened(seen(300, night, shift=-2, seed=4)).mean(axis=0) - light.usual
+    assert (np.abs(left) < 0.5).all()  # of more than three
+    np.testing.assert_allclose(later.evened(two_lights), light.evened(two_lights))  # far from that one
+    next_one = later.seen_too(seen(300, DAY, shift=1, seed=5))
+    assert not next_one.knows(night)
+    for again in (later.seen_too(np.empty((0, D + COLOURS))), later.seen_too(two_lights[:0])):
+        np.testing.assert_array_equal(again.surfaces, light.surfaces)
+        np.testing.assert_array_equal(again.counts, light.counts)
+        np.testing.assert_array_equal(again.shifts, light.shifts)
+
+
+def test_good_subjects_of_a_new_light_are_scored_as_new_ones_will_be(two_lights: np.ndarray) -> None:
+    """Each is scored without itself: were it not, so few would look more usual than the next ones do."""
+    night = (60.0, 3.0, 20.0)
     known = fit_appearance(two_lights, seed=0, light_last=True)
+    new = seen(500, night, shift=-2, seed=99)
+    rejected: dict[str, list[float]] = {"honest": [], "by heart": []}
+    for seed in range(40):
+        some = seen(19, night, shift=-2, seed=100 + seed)
+        lit, honest = scores_in_their_light(known, some, seed=0)
+        for name, scores in (("honest", honest), ("by heart", lit.score(some))):
+            rejected[name].append(float((lit.score(new) > Calibration.fit(scores).threshold(0.2)).mean()))
+    assert np.mean(rejected["honest"]) == pytest.approx(0.2, abs=0.03)
+    assert np.mean(rejected["by heart"]) > np.mean(rejected["honest"]) + 0.02
+
+
+def test_defects_in_a_new_light_are_told_once_it_is_known(two_lights: np.ndarray) -> None:
+    night = (60.0, 3.0, 20.0)
+    known = fit_appearance(two_lights, seed=0, light_last=True)
+    lit, _ = scores_in_their_light(known, seen(40, night, shift=-2, seed=3), seed=0)
+    new, bad = seen(500, night, shift=-2, seed=4), seen(500, night, shift=0, seed=5)  # bad ones look good in daylight
+    truth = np.repeat([False, True], 500)
+    before, after = (auroc(truth, one.score(np.concatenate([new, bad]))) for one in (known, lit))
+    assert before < 0.5
+    assert after > 0.9
+
+
+def test_it_is_the_same_after_a_file(two_lights: np.ndarray) -> None:
+    known = fit_appearance(two_lights, seed=0, light_last=True).in_light_of(seen(20, (60.0, 3.0, 20.0)))
     again = Appearance.from_tensors(known.to_tensors())
     np.testing.assert_array_equal(again.score(two_lights), known.score(two_lights))
 
@@ -114,11 +158,16 @@ def test_it_is_the_same_after_a_file(two_lights: np.ndarray) -> None:
         ({"counts": np.zeros(2)}, "do not fit together"),
         ({"shifts": np.zeros((3, D))}, "do not fit together"),
         ({"shifts": np.zeros((2, D + 1))}, "do not fit together"),
+        ({"usual": np.zeros((1, D))}, "do not fit together"),
+        ({"trained": np.array(0)}, "do not fit together"),
+        ({"trained": np.array(3)}, "do not fit together"),
+        ({"trained": None}, "lacks the tensor 'trained' of its light"),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(two_lights: np.ndarray, changed: dict, said: str) -> None:
     tensors = fit_appearance(two_lights, seed=0, light_last=True).to_tensors()
     assert tensors["light.surfaces"].shape == (2, COLOURS)
+    assert tensors["light.usual"].shape == (D,)
     tensors |= {f"light.{name}": values for name, values in changed.items()}
     with pytest.raises(ArtefactError, match=said):
         Appearance.from_tensors({name: values for name, values in tensors.items() if values is not None})

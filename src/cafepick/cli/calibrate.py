@@ -32,7 +32,7 @@ def calibrate(
     from cafepick.config import Recipe, merge_settings
     from cafepick.detector import FALSE_REJECT, Detector
     from cafepick.errors import ConfigError
-    from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, calibrate_by_kept, kept_aside
+    from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, calibrate_by_kept, kept_aside, learns_light
     from cafepick.jobs.calibrate import calibrate as calibrated
     from cafepick.jobs.gather import gather_as
     from cafepick.jobs.seen import refuse_learnt
@@ -61,6 +61,8 @@ def calibrate(
             ready = calibrated(detector, good, where=where, conditions=subjects.conditions, progress=report)
         ready.save(model)
     typer.echo(f"{model}: threshold set by {len(good.images)} good subjects ({where})")
+    if source is not None and learns_light(detector, len(good.images)):
+        typer.echo("what is usual in their light is learnt from them too: beans in like light are compared with it")
     typer.echo(promise_in_words(ready.promise(ready.usual_rate())))
     known = 0 if detector.calibration is None else len(detector.calibration)
     if len(good.images) < min(known, needed(FALSE_REJECT)):

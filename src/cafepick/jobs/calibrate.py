@@ -4,7 +4,8 @@ Subjects kept aside in training serve three ends: the networks never see them, b
 of a score to one scale and set its threshold, and what is learnt at the end about the appearance of good subjects is
 learnt from them too, as photos of good subjects are few and each shows another light. So that the promise holds, each
 of them is judged by what was learnt without it (cross-conformal prediction: Vovk, Annals of Mathematics and Artificial
-Intelligence 74, 2015).
+Intelligence 74, 2015). So is each good subject that comes later, from which what their light does to descriptors is
+learnt as well.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from safetensors.numpy import load_file, save
 from cafepick.detector import HALF_FAST, half_is_native
 from cafepick.errors import CalibrationError
 from cafepick.files import replacing
+from cafepick.scoring.appearance import scores_in_their_light
 from cafepick.scoring.fusion import APPEARANCE
 from cafepick.yardstick import Yardstick
 
@@ -43,6 +45,8 @@ MOST_SEARCHED: Final = 200
 ENOUGH_FOR_SCALES: Final = 3
 """Good subjects kept aside that give the scales of the parts: two while a third is scored. Seven are rough, but the
 networks know the few subjects that they learnt from by heart, and scales from those would be many times too fine."""
+ENOUGH_FOR_LIGHT: Final = 10
+"""Good subjects that tell what is usual in their light: with fewer, chance is as large as what is learnt."""
 
 
 class Sample(NamedTuple):
@@ -89,6 +93,8 @@ def calibrate(
 ) -> Detector:
     """Return ``detector`` with its threshold set by good subjects that it was not trained on.
 
+    What is usual in their light is learnt from them too; what former ones told of theirs is forgotten.
+
     Args:
         detector: calibrated before or not.
         good: subjects cut as the detector's ``crop`` says.
@@ -99,8 +105,25 @@ def calibrate(
     Raises:
         CalibrationError: no subject was given, or a score is not finite.
     """
+    if detector.appearance is not None and learns_light(detector, len(good.images)):
+        lit, unusual = scores_in_their_light(detector.appearance, good.descriptors, seed=0)
+        detector, good = detector.with_appearance(lit), good._replace(unusual=unusual)
+    else:
+        detector = _as_trained(detector)
     scored = score_each(detector, good, stage="calibrating", progress=progress)
     return _set(detector, scored, where, len(good.images), conditions)
+
+
+def learns_light(detector: Detector, subjects: int) -> bool:
+    """Return whether calibrating with so many good subjects also teaches the detector what is usual in their light."""
+    return detector.appearance is not None and detector.appearance.light is not None and subjects >= ENOUGH_FOR_LIGHT
+
+
+def _as_trained(detector: Detector) -> Detector:
+    """Return the detector without what good subjects that it was calibrated with told of their light."""
+    if detector.appearance is None or detector.appearance.light is None:
+        return detector
+    return detector.with_appearance(detector.appearance.in_light_of(np.empty((0, detector.appearance.width))))
 
 
 def calibrate_by_kept(
@@ -113,6 +136,8 @@ def calibrate_by_kept(
 ) -> Detector:
     """Return ``detector`` with scales and thresholds set by the good subjects that its training kept aside.
 
+    What others told of their light when it was calibrated with them is forgotten.
+
     Args:
         detector: with the parts of its score, calibrated before or not.
         kept: enough of them (``ENOUGH_FOR_SCALES``) set the scales of all parts but the appearance anew.
@@ -123,6 +148,7 @@ def calibrate_by_kept(
     Raises:
         CalibrationError: no subject was given, or a score is not finite.
     """
+    detector = _as_trained(detector)
     scored = dict(scored or score_each(detector, kept, stage="calibrating", progress=progress))
     known = detector.yardsticks()
     fusions: dict[str, Fusion] = {}

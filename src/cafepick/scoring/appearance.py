@@ -15,7 +15,7 @@ Scoring needs numpy alone; fitting needs scikit-learn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,6 +107,14 @@ class Appearance:
             surface = self.light.surfaces[int(self.light.counts.argmax())]
             return np.concatenate([self.mean + self.light.shift(surface), surface])
         return self.mean if self.projection is None else self.projection.back(self.mean)
+
+    def in_light_of(self, descriptors: NDArray[np.float64], *, as_if: int | None = None) -> Appearance:
+        """Return it with the light known in which good subjects (n, D) were seen that were not trained on.
+
+        Where descriptors do not tell the light, it stays as it is; with n = 0 it is as trained. ``as_if`` is the number
+        of subjects that they stand for.
+        """
+        return self if self.light is None else replace(self, light=self.light.seen_too(descriptors, as_if=as_if))
 
     def _in_usual_light(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n, d) of (n, D)."""
@@ -220,6 +228,27 @@ def scores_without_self(
         known = fit_appearance(descriptors[others], seed=seed, places=places, as_if=len(order), light_last=light_last)
         scores[part] = known.score(descriptors[part])
     return scores
+
+
+def scores_in_their_light(
+    known: Appearance, descriptors: NDArray[np.float64], *, seed: int
+) -> tuple[Appearance, NDArray[np.float64]]:
+    """Learn the light of good subjects (n, D) that were not trained on, and score each by what others show of it.
+
+    Args:
+        known: learnt from others.
+        descriptors: of at least 2.
+        seed: of the parts that they are scored in.
+
+    Returns:
+        The appearance with their light known, and scores (n,), as new good subjects in the same light would score.
+    """
+    order = np.random.default_rng(seed).permutation(len(descriptors))
+    scores = np.empty(len(descriptors))
+    for part in np.array_split(order, min(FOLDS, len(descriptors))):
+        others = np.setdiff1d(order, part)
+        scores[part] = known.in_light_of(descriptors[others], as_if=len(order)).score(descriptors[part])
+    return known.in_light_of(descriptors), scores
 
 
 def check_enough(subjects: int) -> None:

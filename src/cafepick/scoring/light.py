@@ -9,12 +9,12 @@ $$x' = x - \frac{\sum_i K(c, c_i)\,(x_i - \bar x)}{\sum_i K(c, c_i) + m},$$
 
 over good subjects $i$ with a Gaussian kernel $K$ (Nadaraya, Theory Prob. Appl. 9, 1964; Watson, Sankhya A 26, 1964).
 The constant $m$ stands for that many good subjects that are as all are: in a light that was hardly seen, or never,
-little or nothing is taken.
+little or nothing is taken. Good subjects that come to calibrate with, in such a light, make it known (``seen_too``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -32,6 +32,8 @@ LIKE: Final = (3.0, 0.5, 2.0)
 """Standard deviations of the kernel. Good subjects are counted in cells half as wide."""
 AS_IF: Final = 30.0
 """The m of the formula: good subjects of no light in particular."""
+TOLD: Final = 10.0
+"""Good subjects that are shown for the sake of their light count so many times: it is the one to be judged in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +45,38 @@ class Light:
     counts: NDArray[np.float64]
     """(k,) how many of them."""
     shifts: NDArray[np.float64]
-    """(k, d) what the mean of their descriptors is above that of all."""
+    """(k, d) what the mean of their descriptors is above ``usual``."""
+    usual: NDArray[np.float64]
+    """(d,) mean descriptors of all that were trained on."""
+    trained: int
+    """How many of the k, the first, were seen in training; the others later."""
 
     @classmethod
     def of(cls, x: NDArray[np.float64]) -> Light:
         """Learn it from descriptors of good subjects (n, d + COLOURS), the last of which tell the light."""
-        descriptors, surfaces = x[:, :-COLOURS], x[:, -COLOURS:]
-        cells = np.floor(surfaces / (np.array(LIKE) / 2))
-        _, cell, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-        sums = np.zeros((len(counts), x.shape[1]))
-        np.add.at(sums, cell.ravel(), x)
-        means = sums / counts[:, None]
-        return cls(means[:, -COLOURS:], counts.astype(np.float64), means[:, :-COLOURS] - descriptors.mean(axis=0))
+        usual = x[:, :-COLOURS].mean(axis=0)
+        means, counts = _by_surface(x)
+        return cls(means[:, -COLOURS:], counts, means[:, :-COLOURS] - usual, usual, len(counts))
+
+    def seen_too(self, x: NDArray[np.float64], *, as_if: int | None = None) -> Light:
+        """Return it with what good subjects (n, d + COLOURS) show that were not trained on.
+
+        What was seen so before is forgotten: what comes of it depends on the training and on these subjects alone, and
+        nothing counts twice.
+
+        Args:
+            x: their descriptors.
+            as_if: number of subjects that they stand for; None: as many as they are.
+        """
+        means, counts = _by_surface(x)
+        counts *= TOLD if as_if is None else TOLD * as_if / len(x)
+        old = slice(self.trained)
+        return replace(
+            self,
+            surfaces=np.concatenate([self.surfaces[old], means[:, -COLOURS:]]),
+            counts=np.concatenate([self.counts[old], counts]),
+            shifts=np.concatenate([self.shifts[old], means[:, :-COLOURS] - self.usual]),
+        )
 
     def evened(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n, d) descriptors as they would be in usual light, of (n, d + COLOURS)."""
@@ -79,7 +101,8 @@ class Light:
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays, for the artefact."""
-        return {"surfaces": self.surfaces, "counts": self.counts, "shifts": self.shifts}
+        named = {"surfaces": self.surfaces, "counts": self.counts, "shifts": self.shifts, "usual": self.usual}
+        return {**named, "trained": np.array(self.trained)}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Light:
@@ -89,11 +112,23 @@ class Light:
             ArtefactError: an array is missing or has another shape than the others say.
         """
         try:
-            light = cls(tensors["surfaces"], tensors["counts"], tensors["shifts"])
+            arrays = (tensors[name] for name in ("surfaces", "counts", "shifts", "usual", "trained"))
+            surfaces, counts, shifts, usual, trained = arrays
+            light = cls(surfaces, counts, shifts, usual, int(trained.sum()))
         except KeyError as error:
             raise ArtefactError(f"the model lacks the tensor {error} of its light: train anew") from error
         cells = len(light.counts)
-        fits = light.counts.ndim == 1 and light.surfaces.shape == (cells, COLOURS)
-        if not (fits and light.shifts.ndim == 2 and len(light.shifts) == cells and cells and (light.counts > 0).all()):
+        fits = light.counts.ndim == light.usual.ndim == 1 and light.surfaces.shape == (cells, COLOURS)
+        fits = fits and light.shifts.shape == (cells, len(light.usual)) and 0 < light.trained <= cells
+        if not (fits and (light.counts > 0).all()):
             raise ArtefactError("the tensors of the model's light do not fit together: train anew")
         return light
+
+
+def _by_surface(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean descriptors (k, d + COLOURS) of subjects (n, d + COLOURS) on surfaces alike, and how many (k,)."""
+    cells = np.floor(x[:, -COLOURS:] / (np.array(LIKE) / 2))
+    _, cell, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), x.shape[1]))
+    np.add.at(sums, cell.ravel(), x)
+    return sums / counts[:, None], counts.astype(np.float64)

@@ -23,7 +23,7 @@ from cafepick.beans.descriptors import descriptors_of
 from cafepick.beans.find import find_beans
 from cafepick.beans.scene import scene_of
 from cafepick.beans.view import frame_of
-from cafepick.config import ComparisonConfig, CropConfig, ModelConfig, Recipe
+from cafepick.config import RECIPES, CropConfig, ModelConfig, Recipe
 from cafepick.data.demo import draw_tray
 from cafepick.detector import Detector, versions_of
 from cafepick.draw import overlay
@@ -142,7 +142,7 @@ def untrained(width: int = 32, *, device: str = "auto") -> Detector:
         width: of its networks; the rest is as in the recipes.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     """
-    model, comparison = ModelConfig(width=width, kernel=4, batch_norm=False), ComparisonConfig()
+    model, comparison = ModelConfig(width=width, kernel=4, batch_norm=False), RECIPES["standard"].comparison
     place = pick_device(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

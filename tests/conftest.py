@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,18 @@ def files_of_at_most() -> Callable[[int], AbstractContextManager[None]]:
 def drawn_trays() -> list[DrawnTray]:
     """Three drawn trays of 40 good beans each."""
     return [draw_tray(np.random.default_rng((7, number)), width=800, height=600, beans=40) for number in range(3)]
+
+
+@pytest.fixture(scope="session")
+def evening_trays() -> list[DrawnTray]:
+    """Twelve other drawn trays, by a warm lamp, and with the camera's other tone for it; exposures differ a little."""
+
+    def lit(tray: DrawnTray, exposure: float) -> DrawnTray:
+        tone = 255 * (tray.photo / 255.0) ** 1.25
+        return replace(tray, photo=np.clip(exposure * tone * (1.0, 0.93, 0.8), 0, 255).astype(np.uint8))
+
+    drawn = (draw_tray(np.random.default_rng((70, n)), width=800, height=600, beans=40) for n in range(12))
+    return [lit(tray, exposure) for tray, exposure in zip(drawn, np.tile([0.98, 1.0, 1.02], 4), strict=True)]
 
 
 @pytest.fixture(scope="session")

@@ -321,7 +321,7 @@ def named_recipe(name: str, *, size: int, channels: int, subject: SubjectKind = 
         recipe,
         model=replace(recipe.model, size=size, channels=channels),
         gan=replace(recipe.gan, flips=recipe.gan.flips and subject == "beans"),
-        comparison=recipe.comparison if subject == "beans" else ComparisonConfig(),
+        comparison=recipe.comparison if subject == "beans" else replace(recipe.comparison, width=16),
         search=recipe.search if subject == "beans" else replace(recipe.search, differences="plain"),
     )
 

@@ -378,7 +378,7 @@ class Detector:
             CalibrationError: no subject, or a score that is not finite.
         """
         former = self.facts.get("calibration")
-        last = {key: value for key, value in (former or {}).items() if key != "history"}
+        last = {key: value for key, value in (former or {}).items() if key not in ("history", "learnt_from")}
         history = [] if former is None else [*former.get("history", []), last]
         given = {**(others or {}), self.way: scored}
         before = self.yardsticks()

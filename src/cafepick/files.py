@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import secrets
+import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,16 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Copy a file's content, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be read or written.
+    """
+    with replacing(path) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def write_json(path: Path, content: object) -> None:

@@ -162,11 +162,18 @@ def test_calibrating_anew_replaces_the_threshold_and_keeps_the_record(
 def test_calibrating_in_a_new_light_makes_it_known(run: Run, quick_model: Path, new_lot: Path, tmp_path: Path) -> None:
     model = tmp_path / "copy.cafepick"
     model.write_bytes(quick_model.read_bytes())
-    ran = run("calibrate", new_lot, "--model", model)
+    (tmp_path / "copy.run").symlink_to(quick_model.with_suffix(".run"))
+    ran = run("calibrate", new_lot, "--model", model)  # of four photos
     assert ran.status == 0, ran.err
-    assert "what is usual in their light is learnt from them too" in ran.out
+    assert "their light is not learnt: that takes 5 photos or more" in ran.out
+    more = write_demo_data(tmp_path / "more", seed=2, train_trays=6, test_trays=1, beans=25).folder / "train"
+    assert "what is usual in their light is learnt from them too" in run("calibrate", more, "--model", model).out
     before, after = (load_artefact(file).tensors["appearance.light.counts"] for file in (quick_model, model))
     assert len(after) > len(before)
+    ran = run("calibrate", "--model", model)
+    assert "the light of the calibration before is forgotten" in ran.out
+    assert len(load_artefact(model).tensors["appearance.light.counts"]) == len(before)
+    assert "light" not in run("calibrate", "--model", model).out
 
 
 def test_photos_that_the_model_learnt_from_do_not_calibrate_it(

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from page_browser import PHONE, SERVER_GONE, Visitor
 from playwright.sync_api import expect
-from serve_process import TINY, Served
+from serve_process import TINY, Served, photographed, taken_in
+
+from cafepick.data.demo import DrawnTray
 
 pytestmark = pytest.mark.timeout(900)  # a server that is busy otherwise is slow, not wrong
 
@@ -211,6 +213,50 @@ def look_up(visitor: Visitor, server: Served, check: dict[str, Any]) -> None:
     assert page.get_by_text("two from the drying bed").is_visible()
     visitor.shoot("result-print", whole=True)
     page.emulate_media(media="screen")
+
+
+def test_a_model_is_calibrated_in_a_new_light(
+    serve: Callable[..., Served],
+    visit: Callable[..., Visitor],
+    quick_model: Path,
+    evening_trays: list[DrawnTray],
+    tmp_path: Path,
+) -> None:
+    server = serve()
+    photos = photographed(evening_trays[:6], tmp_path)
+    with server.client() as client:
+        base = taken_in(client, quick_model)
+    visitor = visit(server, "/#/teach")
+    page = visitor.page
+    page.locator(".model").get_by_role("link", name="Calibrate").click()
+    page.get_by_text("learns what is usual in that light").wait_for()
+    assert not page.get_by_role("radio", name="Quick").is_visible()
+    assert page.get_by_label("Name", exact=True).input_value().startswith("quick · ")
+    visitor.button("Start calibrating").click()
+    assert page.get_by_role("alert").inner_text() == "Add a photo of good beans at least."
+    visitor.give(*photos[:2])
+    wait_for_beans(visitor, 2)
+    expect(page.get_by_text("with fewer the threshold only")).to_be_visible()
+    visitor.give(*photos[2:])
+    wait_for_beans(visitor, 6)
+    expect(page.get_by_text("with fewer the threshold only")).to_be_hidden()
+    page.locator(".lesson-photo").first.locator(".hit").nth(3).click()
+    visitor.shoot("calibrate-laptop", whole=True)
+    page.get_by_label("What to do").select_option(label="Teach a new model")
+    assert page.get_by_role("radio", name="Quick").is_visible()
+    assert page.get_by_label("Name", exact=True).input_value() == ""
+    page.get_by_label("What to do").select_option(index=1)
+    page.get_by_label("Name", exact=True).fill("Evening")
+    visitor.button("Start calibrating").click()
+    page.get_by_role("heading", name="Calibrating Evening").wait_for()
+    page.get_by_role("heading", name="Evening is ready").wait_for(timeout=200_000)
+    assert re.search(r"2\d\d good beans set its threshold", page.locator(".lead-line").inner_text())
+    page.frame_locator(".report iframe").get_by_role("heading").first.wait_for()
+    visitor.shoot("calibrated-laptop")
+    with server.client() as client:
+        training = client.get("/trainings").json()["trainings"][0]
+        assert (training["calibrates"], training["unticked"]) == (base, 1)
+        assert {one["name"] for one in client.get("/models").json()["models"]} == {"quick", "Evening"}
 
 
 @pytest.mark.data

@@ -10,16 +10,23 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from serve_process import TINY, Client, Served, checked, code_of, uploaded, wait_until
+from serve_process import TINY, Client, Served, checked, code_of, photographed, uploaded, wait_until
 
 from cafepick.artefact import load_artefact
+from cafepick.data.demo import DrawnTray
 from cafepick.server.lock import is_held
 from cafepick.server.schemas import Stage
 from cafepick.server.teaching import NO_WORD
 
+pytestmark = pytest.mark.timeout(900)  # trainings are niced, and other tests keep the cores busy
+
 OVER = ("done", "failed", "cancelled")
 
-pytestmark = pytest.mark.timeout(900)  # trainings are niced, and other tests keep the cores busy
+
+@pytest.fixture(scope="module")
+def evening(evening_trays: list[DrawnTray], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Photos of good beans in another light."""
+    return photographed(evening_trays, tmp_path_factory.mktemp("evening"))
 
 
 def wish(client: Client, trays: list[Path], **more: Any) -> dict[str, Any]:
@@ -147,6 +154,7 @@ def test_a_training_that_cannot_work_says_why(
         good = wish(client, trays)
         refused = {
             "photos": [good["photos"][0]],
+            "model": "0" * 32,
             "recipe": "magic",
             "settings": ["gan.stepz=3"],
             "name": "  ",
@@ -164,3 +172,54 @@ def test_a_training_that_cannot_work_says_why(
         assert (last["state"], last["error"]["code"]) == ("failed", "training_failed")
         assert last["error"]["message"]
         assert str(reference[0].data) not in last["error"]["message"]
+
+
+def test_a_copy_of_a_model_is_calibrated_in_the_light_of_other_photos(
+    reference: tuple[Served, dict[str, Any]], trays: list[Path], evening: list[Path]
+) -> None:
+    server, taught = reference
+    with server.client() as client:
+        base = client.get(f"/trainings/{taught['id']}").json()["model"]
+        before = weights(server.data / "models" / f"{base}.cafepick")
+        photos = [{"id": uploaded(client, path), "unticked": [1]} for path in evening[:6]]
+        asked = client.post("/trainings", json={"name": "Evening", "model": base, "photos": photos}).json()
+        assert (asked["calibrates"], asked["recipe"], asked["size"], asked["steps"]) == (base, "quick", 32, 0)
+        *events, (kind, last) = events_of(client, asked["id"])
+        assert (kind, last["state"]) == ("end", "done"), last["error"]
+        assert {event["stage"] for _, event in events} <= {
+            "waiting",
+            "starting",
+            "finding",
+            "cutting",
+            "calibrating",
+            "saving",
+        }
+        made = client.get(f"/models/{last['model']}").json()
+        assert (made["name"], made["size"], made["training_id"]) == ("Evening", 32, last["id"])
+        assert made["calibration_subjects"] == last["held_back"] == pytest.approx(6 * 39, abs=6)
+        assert (last["subjects"], last["samples"], last["unticked"]) == (None, [], 6)
+        assert client.get(f"/models/{made['id']}/report.html").status_code == 200
+        told = [checked(client, model, evening[0], false_reject=0.1)["warnings"] for model in (base, made["id"])]
+        assert [any("photos" in warning for warning in warnings) for warnings in told] == [True, False], told
+        assert client.delete(f"/models/{made['id']}").status_code == 204
+    after = weights(server.data / "models" / f"{base}.cafepick")
+    assert after == before, "the model itself is as it was"
+
+
+def test_a_calibration_that_cannot_work_says_why(
+    reference: tuple[Served, dict[str, Any]], trays: list[Path], evening: list[Path]
+) -> None:
+    server, taught = reference
+    with server.client() as client:
+        base = client.get(f"/trainings/{taught['id']}").json()["model"]
+        wished = {"name": "Evening", "model": base, "photos": [{"id": uploaded(client, evening[0])}]}
+        assert code_of(client.post("/trainings", json={**wished, "model": "0" * 32})) == (404, "no_such_model")
+        for more in ({"recipe": "quick"}, {"steps": 5}, {"settings": []}):
+            assert code_of(client.post("/trainings", json={**wished, **more})) == (422, "invalid")
+        assert code_of(client.post("/trainings", json={**wished, "photos": []})) == (422, "invalid")
+        known = client.post("/trainings", json={**wished, "photos": [{"id": uploaded(client, trays[0])}]}).json()
+        *_, (_, last) = events_of(client, known["id"])
+        assert (last["state"], last["model"]) == ("failed", None)
+        said = last["error"]["message"]
+        assert "1 of the 1 photos in the photos given are among those that the model learnt from" in said
+        assert uploaded(client, trays[0]) not in said

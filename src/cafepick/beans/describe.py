@@ -53,7 +53,7 @@ def describe(crop: Crop) -> NDArray[np.float64]:
 
     Args:
         crop: upright bean, grey or RGB; at least one pixel lies inside its outline. Where it has a ``detail``, that
-            shows what is fine: outline, texture and spots.
+            shows what is fine: outline, texture and small spots.
 
     Returns:
         (len(NAMES) + len(LIGHT),) finite numbers, in the order of ``NAMES``, then ``LIGHT``.
@@ -172,7 +172,8 @@ def _texture(region: Region) -> Iterator[float]:
     fields, finer, step, done = cv2.merge((light * weight, weight)), light, 1, 0.0
     for band in BANDS:  # Gaussian means of what lies inside the outline (normalised convolution), in a pyramid
         width, apart = band * region.unit, max(int(done / step), 1)  # a pixel a Gaussian's width shows all that is left
-        fields, finer, inner = (np.ascontiguousarray(of[::apart, ::apart]) for of in (fields, finer, inner))
+        fields, finer, kept = (np.ascontiguousarray(of[::apart, ::apart]) for of in (fields, finer, inner))
+        inner = kept if kept.any() else np.ones_like(kept)  # nothing is left of a line
         step *= apart
         further = sqrt(width**2 - done**2) / step
         fields = cv2.GaussianBlur(fields, (0, 0), further, borderType=cv2.BORDER_CONSTANT)

@@ -28,14 +28,19 @@ def calibrate(
     outlines: Outlines = None,
 ) -> None:
     """Set the threshold from good subjects: under new light, for a new lot, or after a change of the search."""
+    from cafepick.beans.descriptors import tells_light
     from cafepick.cli.stopping import stoppable
     from cafepick.config import Recipe, merge_settings
     from cafepick.detector import FALSE_REJECT, Detector
     from cafepick.errors import ConfigError
-    from cafepick.jobs.calibrate import KEPT_ASIDE, Sample, calibrate_by_kept, kept_aside, learns_light
-    from cafepick.jobs.calibrate import calibrate as calibrated
-    from cafepick.jobs.gather import gather_as
-    from cafepick.jobs.seen import refuse_learnt
+    from cafepick.jobs.calibrate import (
+        ENOUGH_FOR_LIGHT,
+        KEPT_ASIDE,
+        calibrate_by_kept,
+        calibrate_on,
+        kept_aside,
+        knows_other_light,
+    )
     from cafepick.scoring.calibrate import needed
 
     detector = Detector.load(model, device=device)
@@ -50,22 +55,23 @@ def calibrate(
     failures: tuple[Failure, ...] = ()
     with stoppable(then=lambda: f"{model} is as it was") as (report, _):
         if source is None:
-            good, where = kept_aside(model.with_suffix(".run"), detector), KEPT_ASIDE
-            ready = calibrate_by_kept(detector, good, progress=report)
+            kept, where = kept_aside(model.with_suffix(".run"), detector), KEPT_ASIDE
+            ready, count = calibrate_by_kept(detector, kept, progress=report), len(kept.images)
         else:
             photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
-            subjects = gather_as(photos, detector.crop, progress=report)
-            refuse_learnt(detector.facts, subjects, str(photos.root))
-            good, where = Sample(subjects.crops, subjects.descriptors), str(photos.root)
-            failures = subjects.failures
-            ready = calibrated(detector, good, where=where, conditions=subjects.conditions, progress=report)
+            ready, subjects = calibrate_on(detector, photos, progress=report)
+            count, where, failures = len(subjects.crops), str(photos.root), subjects.failures
         ready.save(model)
-    typer.echo(f"{model}: threshold set by {len(good.images)} good subjects ({where})")
-    if source is not None and learns_light(detector, len(good.images)):
+    typer.echo(f"{model}: threshold set by {count} good subjects ({where})")
+    if knows_other_light(ready):
         typer.echo("what is usual in their light is learnt from them too: beans in like light are compared with it")
+    elif knows_other_light(detector):
+        typer.echo(f"the light of the calibration before is forgotten: that takes {ENOUGH_FOR_LIGHT} photos or more")
+    elif source is not None and tells_light(ready.crop) and ready.appearance is not None:
+        typer.echo(f"their light is not learnt: that takes {ENOUGH_FOR_LIGHT} photos or more")
     typer.echo(promise_in_words(ready.promise(ready.usual_rate())))
     known = 0 if detector.calibration is None else len(detector.calibration)
-    if len(good.images) < min(known, needed(FALSE_REJECT)):
+    if count < min(known, needed(FALSE_REJECT)):
         typer.echo(
             f"careful: {known} subjects set the threshold before, and fewer than {needed(FALSE_REJECT)} cannot promise "
             f"{FALSE_REJECT:.0%}: add good photos and calibrate again",

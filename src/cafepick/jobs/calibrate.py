@@ -4,8 +4,8 @@ Subjects kept aside in training serve three ends: the networks never see them, b
 of a score to one scale and set its threshold, and what is learnt at the end about the appearance of good subjects is
 learnt from them too, as photos of good subjects are few and each shows another light. So that the promise holds, each
 of them is judged by what was learnt without it (cross-conformal prediction: Vovk, Annals of Mathematics and Artificial
-Intelligence 74, 2015). So is each good subject that comes later, from which what their light does to descriptors is
-learnt as well.
+Intelligence 74, 2015). Good subjects that come later teach what their light does to descriptors as well; each of them
+is judged by what other photos show of it.
 """
 
 from __future__ import annotations
@@ -13,28 +13,32 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from cafepick.beans.descriptors import tells_light
 from cafepick.detector import HALF_FAST, half_is_native
 from cafepick.errors import CalibrationError
 from cafepick.files import replacing
+from cafepick.jobs.gather import gather_as
+from cafepick.jobs.seen import FIELD, record_of, refuse_learnt
 from cafepick.scoring.appearance import scores_in_their_light
 from cafepick.scoring.fusion import APPEARANCE
 from cafepick.yardstick import Yardstick
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from cafepick.beans.conditions import Range
+    from cafepick.data.sources import Source
     from cafepick.detector import Detector
-    from cafepick.jobs.gather import Progress
+    from cafepick.jobs.gather import Progress, Subjects
     from cafepick.scoring.fusion import Fusion
     from cafepick.types import Scored
 
@@ -45,8 +49,8 @@ MOST_SEARCHED: Final = 200
 ENOUGH_FOR_SCALES: Final = 3
 """Good subjects kept aside that give the scales of the parts: two while a third is scored. Seven are rough, but the
 networks know the few subjects that they learnt from by heart, and scales from those would be many times too fine."""
-ENOUGH_FOR_LIGHT: Final = 10
-"""Good subjects that tell what is usual in their light: with fewer, chance is as large as what is learnt."""
+ENOUGH_FOR_LIGHT: Final = 5
+"""Photos that tell what is usual in their light. With fewer, how it varies from photo to photo is not known."""
 
 
 class Sample(NamedTuple):
@@ -58,6 +62,8 @@ class Sample(NamedTuple):
     """(n, d)"""
     unusual: NDArray[np.float64] | None = None
     """(n,) what an appearance learnt without these subjects says of them; None: the detector's is such a one."""
+    photos: NDArray[np.int64] | None = None
+    """(n,) number of the photo that each comes from, where that is known."""
 
 
 def score_each(detector: Detector, good: Sample, *, stage: str, progress: Progress) -> dict[str, Scored]:
@@ -89,39 +95,76 @@ def score_each(detector: Detector, good: Sample, *, stage: str, progress: Progre
 
 
 def calibrate(
-    detector: Detector, good: Sample, *, where: str, conditions: Range | None, progress: Progress
+    detector: Detector,
+    good: Sample,
+    *,
+    where: str,
+    conditions: Range | None,
+    prints: Iterable[str] = (),
+    progress: Progress,
 ) -> Detector:
     """Return ``detector`` with its threshold set by good subjects that it was not trained on.
 
-    What is usual in their light is learnt from them too; what former ones told of theirs is forgotten.
+    What is usual in their light is learnt from them too, if they come from ``ENOUGH_FOR_LIGHT`` photos or more; what
+    former ones told of theirs is forgotten.
 
     Args:
         detector: calibrated before or not.
         good: subjects cut as the detector's ``crop`` says.
         where: what they are, for the record in the artefact.
         conditions: what their photos show besides; None keeps what was known before.
+        prints: of their photos (``seen``), so that none of them is taken for new.
         progress: called while they are scored.
 
     Raises:
         CalibrationError: no subject was given, or a score is not finite.
     """
-    if detector.appearance is not None and learns_light(detector, len(good.images)):
-        lit, unusual = scores_in_their_light(detector.appearance, good.descriptors, seed=0)
+    enough = good.photos is not None and len(np.unique(good.photos)) >= ENOUGH_FOR_LIGHT
+    if enough and good.photos is not None and detector.appearance is not None and tells_light(detector.crop):
+        lit, unusual = scores_in_their_light(detector.appearance, good.descriptors, good.photos, seed=0)
         detector, good = detector.with_appearance(lit), good._replace(unusual=unusual)
     else:
         detector = _as_trained(detector)
+    shown = detector.facts.get("calibration", {}).get("conditions") if conditions is None else asdict(conditions)
     scored = score_each(detector, good, stage="calibrating", progress=progress)
-    return _set(detector, scored, where, len(good.images), conditions)
+    record = {"source": where, "subjects": len(good.images), "conditions": shown, FIELD: record_of(prints)}
+    return _set(detector, scored, record)
 
 
-def learns_light(detector: Detector, subjects: int) -> bool:
-    """Return whether calibrating with so many good subjects also teaches the detector what is usual in their light."""
-    return detector.appearance is not None and detector.appearance.light is not None and subjects >= ENOUGH_FOR_LIGHT
+def calibrate_on(
+    detector: Detector, photos: Source, *, where: str | None = None, progress: Progress
+) -> tuple[Detector, Subjects]:
+    """Calibrate on photos of good subjects that the model was not trained on; return them too.
+
+    Args:
+        detector: calibrated before or not.
+        photos: of good subjects only.
+        where: what they are, for messages and the record in the artefact; None takes their folder.
+        progress: called while they are found, cut and scored.
+
+    Raises:
+        SourceError: nothing was found in any of them.
+        CalibrationError: the model learnt from one of them, or a score is not finite.
+    """
+    where = where or str(photos.root)
+    subjects = gather_as(photos, detector.crop, progress=progress)
+    refuse_learnt(detector.facts, subjects, where)
+    good = Sample(subjects.crops, subjects.descriptors, photos=subjects.groups)
+    ready = calibrate(
+        detector, good, where=where, conditions=subjects.conditions, prints=subjects.prints, progress=progress
+    )
+    return ready, subjects
+
+
+def knows_other_light(detector: Detector) -> bool:
+    """Return whether the detector knows a light that it was calibrated in, besides those of its training."""
+    light = None if detector.appearance is None else detector.appearance.light
+    return light is not None and light.is_told
 
 
 def _as_trained(detector: Detector) -> Detector:
     """Return the detector without what good subjects that it was calibrated with told of their light."""
-    if detector.appearance is None or detector.appearance.light is None:
+    if detector.appearance is None or not knows_other_light(detector):
         return detector
     return detector.with_appearance(detector.appearance.in_light_of(np.empty((0, detector.appearance.width))))
 
@@ -141,7 +184,7 @@ def calibrate_by_kept(
     Args:
         detector: with the parts of its score, calibrated before or not.
         kept: enough of them (``ENOUGH_FOR_SCALES``) set the scales of all parts but the appearance anew.
-        conditions: what the photos show besides; None keeps what was known before.
+        conditions: what the photos show besides; None keeps what was known when they were kept aside.
         scored: what ``score_each`` gave for them, where that is known.
         progress: called while they are scored.
 
@@ -163,16 +206,19 @@ def calibrate_by_kept(
         scored[way] = replace(found, score=score)
     if fusions:
         detector = detector.with_parts(detector.appearance, fusions)
-    return _set(detector, scored, KEPT_ASIDE, len(kept.images), conditions)
+    shown = _shown_in_training(detector.facts) if conditions is None else asdict(conditions)
+    return _set(detector, scored, {"source": KEPT_ASIDE, "subjects": len(kept.images), "conditions": shown})
 
 
-def _set(
-    detector: Detector, scored: dict[str, Scored], where: str, subjects: int, conditions: Range | None
-) -> Detector:
-    before = detector.facts.get("calibration", {}).get("conditions")
-    shown = asdict(conditions) if conditions is not None else before
-    record = {"source": where, "subjects": subjects, "conditions": shown, "date": now()}
-    return detector.calibrated(scored.pop(detector.way), record, others=scored)
+def _shown_in_training(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the conditions that were recorded when those kept aside set the threshold last."""
+    now = facts.get("calibration", {})
+    records = [*now.get("history", []), now]
+    return next((one.get("conditions") for one in reversed(records) if one.get("source") == KEPT_ASIDE), None)
+
+
+def _set(detector: Detector, scored: dict[str, Scored], record: dict[str, Any]) -> Detector:
+    return detector.calibrated(scored.pop(detector.way), {**record, "date": now()}, others=scored)
 
 
 def keep_aside(run: Path, kept: Sample) -> None:

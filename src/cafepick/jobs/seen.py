@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cafepick.jobs.gather import Subjects
 
 FIELD: Final = "learnt_from"
-"""Of the artefact's ``training`` record."""
+"""Of the artefact's records of ``training`` and ``calibration``."""
 
 BYTES: Final = 6
 """Of a print: two of 200,000 photos learnt from and 200 new ones are alike with a chance of 1e-7."""
@@ -41,10 +41,15 @@ def record_of(prints: Iterable[str]) -> str:
     return "".join(sorted(set(prints)))
 
 
-def learnt_prints(facts: Mapping[str, Any]) -> set[str]:
-    """Return the prints of the photos that a model learnt from (``facts``: ``Detector.facts``); none if unknown."""
-    text = facts.get("training", {}).get(FIELD, "")
-    return {text[begin : begin + LETTERS] for begin in range(0, len(text), LETTERS)}
+def learnt_prints(facts: Mapping[str, Any], *records: str) -> set[str]:
+    """Return the prints of the photos that a model learnt from; none if unknown.
+
+    Args:
+        facts: ``Detector.facts``.
+        records: where: ``training``, ``calibration``; none given: in either.
+    """
+    texts = [facts.get(record, {}).get(FIELD, "") for record in records or ("training", "calibration")]
+    return {text[begin : begin + LETTERS] for text in texts for begin in range(0, len(text), LETTERS)}
 
 
 def refuse_learnt(facts: Mapping[str, Any], subjects: Subjects, where: str) -> None:
@@ -58,7 +63,7 @@ def refuse_learnt(facts: Mapping[str, Any], subjects: Subjects, where: str) -> N
     Raises:
         CalibrationError: a photo is one that the model learnt from.
     """
-    learnt = learnt_prints(facts)
+    learnt = learnt_prints(facts, "training")
     seen = [name for name, print_ in zip(subjects.names, subjects.prints, strict=True) if print_ in learnt]
     if seen:
         raise CalibrationError(

@@ -231,23 +231,28 @@ def scores_without_self(
 
 
 def scores_in_their_light(
-    known: Appearance, descriptors: NDArray[np.float64], *, seed: int
+    known: Appearance, descriptors: NDArray[np.float64], photos: NDArray[np.int64], *, seed: int
 ) -> tuple[Appearance, NDArray[np.float64]]:
-    """Learn the light of good subjects (n, D) that were not trained on, and score each by what others show of it.
+    """Learn the light of good subjects that were not trained on, and score each by what other photos show of it.
+
+    The light differs a little from photo to photo, and a new photo has none in its own: were a subject scored by others
+    of its photo, it would look more usual than subjects of new photos will.
 
     Args:
         known: learnt from others.
-        descriptors: of at least 2.
-        seed: of the parts that they are scored in.
+        descriptors: (n, D).
+        photos: (n,) number of the photo that each comes from; at least two.
+        seed: of the parts that the photos are scored in.
 
     Returns:
-        The appearance with their light known, and scores (n,), as new good subjects in the same light would score.
+        The appearance with their light known, and scores (n,), as those of good subjects in new photos in like light.
     """
-    order = np.random.default_rng(seed).permutation(len(descriptors))
+    order = np.random.default_rng(seed).permutation(np.unique(photos))
     scores = np.empty(len(descriptors))
-    for part in np.array_split(order, min(FOLDS, len(descriptors))):
-        others = np.setdiff1d(order, part)
-        scores[part] = known.in_light_of(descriptors[others], as_if=len(order)).score(descriptors[part])
+    for part in np.array_split(order, min(FOLDS, len(order))):
+        mine = np.isin(photos, part)
+        others = known.in_light_of(descriptors[~mine], as_if=len(descriptors))
+        scores[mine] = others.score(descriptors[mine])
     return known.in_light_of(descriptors), scores
 
 

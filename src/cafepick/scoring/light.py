@@ -69,7 +69,7 @@ class Light:
             as_if: number of subjects that they stand for; None: as many as they are.
         """
         means, counts = _by_surface(x)
-        counts *= TOLD if as_if is None else TOLD * as_if / len(x)
+        counts *= 1 if as_if is None else as_if / len(x)
         old = slice(self.trained)
         return replace(
             self,
@@ -89,20 +89,27 @@ class Light:
         They were if the kernel gives them the weight of one subject in just that light: a hundred may be three standard
         deviations away, where little is taken out.
         """
-        return float(self._weights(np.array(surface)).sum()) >= 1
+        return float(self._like(np.array(surface)).sum()) >= 1
 
     def shift(self, surface: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (d,) what is added to descriptors in light like that on a surface of this colour (COLOURS,)."""
-        weights = self._weights(surface)
+        weights = self._like(surface)
+        weights[self.trained :] *= TOLD
         return weights @ self.shifts / (weights.sum() + AS_IF)
 
-    def _weights(self, surface: NDArray[np.float64]) -> NDArray[np.float64]:
+    @property
+    def is_told(self) -> bool:
+        """Whether good subjects were seen besides those that were trained on."""
+        return len(self.counts) > self.trained
+
+    def _like(self, surface: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (k,) good subjects, each counted by how like its light is."""
         return self.counts * np.exp(-0.5 * np.square((self.surfaces - surface) / LIKE).sum(axis=1))
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays, for the artefact."""
         named = {"surfaces": self.surfaces, "counts": self.counts, "shifts": self.shifts, "usual": self.usual}
-        return {**named, "trained": np.array(self.trained)}
+        return {**named, "trained": np.array(self.trained, np.int64)}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Light:
@@ -112,17 +119,16 @@ class Light:
             ArtefactError: an array is missing or has another shape than the others say.
         """
         try:
-            arrays = (tensors[name] for name in ("surfaces", "counts", "shifts", "usual", "trained"))
-            surfaces, counts, shifts, usual, trained = arrays
-            light = cls(surfaces, counts, shifts, usual, int(trained.sum()))
+            *arrays, trained = (tensors[name] for name in ("surfaces", "counts", "shifts", "usual", "trained"))
         except KeyError as error:
             raise ArtefactError(f"the model lacks the tensor {error} of its light: train anew") from error
-        cells = len(light.counts)
-        fits = light.counts.ndim == light.usual.ndim == 1 and light.surfaces.shape == (cells, COLOURS)
-        fits = fits and light.shifts.shape == (cells, len(light.usual)) and 0 < light.trained <= cells
-        if not (fits and (light.counts > 0).all()):
+        surfaces, counts, shifts, usual = arrays
+        cells = counts.size
+        fits = counts.shape == (cells,) and surfaces.shape == (cells, COLOURS) and shifts.shape == (cells, usual.size)
+        fits = fits and usual.ndim == 1 and trained.shape == () and 0 < trained <= cells and trained % 1 == 0
+        if not (fits and all(np.isfinite(array).all() for array in arrays) and (counts > 0).all()):
             raise ArtefactError("the tensors of the model's light do not fit together: train anew")
-        return light
+        return cls(surfaces, counts, shifts, usual, int(trained))
 
 
 def _by_surface(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -80,6 +80,16 @@ class Models:
             raise ApiError(404, "elsewhere", f"the file of {found.name} lies at another station: bring it here first")
         return path
 
+    def as_taught(self, model: str) -> dict[str, Any]:
+        """Return what a training's wish would say of how the model was taught: subject, recipe, size and seed.
+
+        Raises:
+            ApiError: there is no such model.
+        """
+        found = self.get(model)
+        recipe, seed = found.training.get("recipe", "standard"), found.training.get("seed", 0)
+        return {"subject": found.subject, "recipe": recipe, "size": found.size, "seed": seed}
+
     def take_in(self, upload: Received, name: str) -> tuple[ModelOut, bool]:
         """Keep an uploaded model file; tell whether it is new. The upload is gone afterwards.
 

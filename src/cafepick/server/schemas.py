@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from cafepick.config import Method
 from cafepick.server.marks import Mark, Said
+
+FEWEST_PHOTOS: Final = 2
+"""To learn from: one to keep aside."""
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Stage = Literal[
@@ -186,10 +197,13 @@ class WishedPhoto(_Strict):
 
 
 class TrainingWish(_Strict):
-    """What to learn, and how."""
+    """What to learn, and how; or, with ``model``, in which light to calibrate what was learnt."""
 
     name: Name
-    photos: list[WishedPhoto] = Field(min_length=2, max_length=100_000)
+    photos: list[WishedPhoto] = Field(min_length=1, max_length=100_000)
+    """Two or more, unless a model is calibrated."""
+    model: Key | None = None
+    """A copy of it is calibrated; it is cut and judged as it was taught, so only name and photos are asked besides."""
     subject: Literal["beans", "whole"] = "beans"
     recipe: Literal["standard", "quick", "anogan"] = "standard"
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -198,6 +212,15 @@ class TrainingWish(_Strict):
     hold_back: Annotated[float, Field(gt=0, lt=1)] = 0.15
     settings: list[Annotated[str, StringConstraints(max_length=100)]] = Field(default=[], max_length=50)
     """As ``--set`` of ``cafepick train``: ``search.steps=200``."""
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> TrainingWish:
+        others = sorted(self.model_fields_set - {"name", "photos", "model"})
+        if self.model is None and len(self.photos) < FEWEST_PHOTOS:
+            raise ValueError(f"{len(self.photos)} photo is too few to learn from: name {FEWEST_PHOTOS} or more")
+        if self.model is not None and others:
+            raise ValueError(f"a model is calibrated as it was taught: leave out {', '.join(others)}")
+        return self
 
 
 class Skipped(BaseModel):
@@ -227,6 +250,8 @@ class TrainingOut(BaseModel):
     recipe: str
     size: int
     seed: int
+    calibrates: str | None
+    """The model of which a copy is calibrated; None: a new one is taught."""
     created: str
     started: str | None
     finished: str | None

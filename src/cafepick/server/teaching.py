@@ -1,6 +1,10 @@
-"""The process that teaches one model: ``python -m cafepick.server.teaching FOLDER``. It needs no server to go on.
+"""The process that teaches or calibrates one model: ``python -m cafepick.server.teaching FOLDER``.
+
+It needs no server to go on.
 
 FOLDER/lesson.json    what to learn (written by the server before the start)
+FOLDER/taught.cafepick
+                      where a model is calibrated: that model, as it was
 FOLDER/worker.lock    held while this process lives
 FOLDER/progress.json  how far it is, replaced twice a second at most
 FOLDER/stop           made by the server: save a checkpoint and leave
@@ -23,10 +27,15 @@ from typing import TYPE_CHECKING, Any, Final
 from cafepick.server.lock import hold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cafepick.data.sources import Source
+    from cafepick.jobs.gather import Failure
     from cafepick.jobs.teach import Lesson, Taught
 
 LOGGER: Final = logging.getLogger(__name__)
 
+TAUGHT: Final = "taught.cafepick"
 SECONDS_BETWEEN: Final = 0.5
 NICENESS: Final = 5
 """Checks at the sorting table go before training."""
@@ -106,19 +115,41 @@ def main(folder: Path) -> int:
     from cafepick.files import write_json  # noqa: PLC0415
 
     try:
-        taught = _teach(folder, told)
+        facts = _calibrate(folder, told) if (folder / TAUGHT).is_file() else _teach(folder, told)
     except _StoppedError:
         return 0
     except CafepickError as error:
         write_json(folder / "result.json", {"state": "failed", "error": str(error)})
         return 1
-    if taught.finished:
-        told.write("saving", taught.steps, taught.steps)
-        write_json(folder / "result.json", {"state": "done", **_facts(taught)})
+    if facts is not None:
+        told.write("saving", facts["steps"], facts["steps"])
+        write_json(folder / "result.json", {"state": "done", **facts})
     return 0
 
 
-def _teach(folder: Path, told: Told) -> Taught:
+def _calibrate(folder: Path, told: Told) -> dict[str, Any]:
+    """Calibrate what lies in ``TAUGHT``; it is quick, so an interrupted one begins anew."""
+    from cafepick.detector import Detector  # noqa: PLC0415
+    from cafepick.jobs.calibrate import calibrate_on  # noqa: PLC0415
+
+    wish = _wish(folder)
+    detector = Detector.load(folder / TAUGHT, device=wish["device"])
+    ready, subjects = calibrate_on(detector, _photos(folder, wish), where="the photos given", progress=told)
+    ready.save(folder / "model.cafepick")
+    skipped = _skipped(subjects.failures, subjects.empty)
+    return {"steps": 0, "subjects": None, "held_back": len(subjects.crops), "skipped": skipped}
+
+
+def _teach(folder: Path, told: Told) -> dict[str, Any] | None:
+    """Return what came of the lesson; None where it was stopped."""
+    taught = _taught(folder, told)
+    if not taught.finished:
+        return None
+    skipped = _skipped(taught.failures, taught.empty)
+    return {"steps": taught.steps, "subjects": taught.subjects, "held_back": taught.held_back, "skipped": skipped}
+
+
+def _taught(folder: Path, told: Told) -> Taught:
     from cafepick.errors import CheckpointError  # noqa: PLC0415
     from cafepick.jobs.teach import teach  # noqa: PLC0415
 
@@ -133,16 +164,17 @@ def _teach(folder: Path, told: Told) -> Taught:
         return teach(_lesson(folder), progress=told, stopping=told.stopping)
 
 
-def _lesson(folder: Path) -> Lesson:
-    """Read ``lesson.json``; a checkpoint that lies there is taken up."""
+def _wish(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "lesson.json").read_text(encoding="utf-8"))
+
+
+def _photos(folder: Path, wish: dict[str, Any]) -> Source:
+    """Return the photos of a wish, with the outlines of the beans that are left of each."""
     import numpy as np  # noqa: PLC0415
 
     from cafepick.data.sources import Source  # noqa: PLC0415
-    from cafepick.jobs.teach import Lesson, crop_config  # noqa: PLC0415
-    from cafepick.training.checkpoint import has_checkpoint  # noqa: PLC0415
     from cafepick.types import Item  # noqa: PLC0415
 
-    wish: dict[str, Any] = json.loads((folder / "lesson.json").read_text(encoding="utf-8"))
     items = tuple(
         Item(
             Path(photo["path"]),
@@ -153,7 +185,16 @@ def _lesson(folder: Path) -> Lesson:
         )
         for photo in wish["photos"]
     )
-    source = Source("folder", folder, items)
+    return Source("folder", folder, items)
+
+
+def _lesson(folder: Path) -> Lesson:
+    """Read ``lesson.json``; a checkpoint that lies there is taken up."""
+    from cafepick.jobs.teach import Lesson, crop_config  # noqa: PLC0415
+    from cafepick.training.checkpoint import has_checkpoint  # noqa: PLC0415
+
+    wish = _wish(folder)
+    source = _photos(folder, wish)
     crop = crop_config(source, subject=wish["subject"], size=wish["size"], channels=3, centre=None)
     return Lesson(
         source=source,
@@ -182,16 +223,11 @@ def recipe_of(wish: dict[str, Any]) -> Any:
     return recipe if wish["steps"] is None else recipe.lasting(wish["steps"])
 
 
-def _facts(taught: Taught) -> dict[str, Any]:
-    return {
-        "steps": taught.steps,
-        "subjects": taught.subjects,
-        "held_back": taught.held_back,
-        "skipped": [
-            *({"photo": failure.name, "reason": failure.reason} for failure in taught.failures),
-            *({"photo": name, "reason": "no whole bean was found"} for name in taught.empty),
-        ],
-    }
+def _skipped(failures: Sequence[Failure], empty: Sequence[str]) -> list[dict[str, str]]:
+    return [
+        *({"photo": failure.name, "reason": failure.reason} for failure in failures),
+        *({"photo": name, "reason": "no whole bean was found"} for name in empty),
+    ]
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cafepick.config import RECIPES
 from cafepick.errors import CafepickError
-from cafepick.files import make_folder, write_json, write_text
+from cafepick.files import copy_file, make_folder, write_json, write_text
 from cafepick.server.clock import now
 from cafepick.server.lock import is_held
 from cafepick.server.models import Models
@@ -31,7 +31,7 @@ from cafepick.server.problems import ApiError
 from cafepick.server.schemas import TrainingOut, TrainingWish
 from cafepick.server.store.engine import Store
 from cafepick.server.store.tables import Photo, Training, TrainingPhoto
-from cafepick.server.teaching import recipe_of
+from cafepick.server.teaching import TAUGHT, recipe_of
 from cafepick.server.vault import Vault
 
 LOGGER: Final = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ ATTEMPTS: Final = 3
 """Starts without a step of progress before a training is given up."""
 GRACE: Final = 30.0
 """Seconds that a cancelled training has to stop by itself."""
-_PATH: Final = re.compile(r"\S*[0-9a-f]{64}\.\w+")
+_PATH: Final = re.compile(r"\S*[0-9a-f]{64}(?:\.\w+)?")
 """Where a photo lies is nobody's business."""
 OVER: Final = ("done", "failed", "cancelled")
 
@@ -80,11 +80,15 @@ class Trainer:
         """Record a training.
 
         Raises:
-            ApiError: a photo is unknown or twice there, or nothing is left of it.
+            ApiError: a photo is unknown or twice there, or nothing is left of it; the model to calibrate is unknown or
+                lies at another station.
             ConfigError: a setting is unknown or out of range.
         """
         plain = wish.model_dump()
-        recipe = recipe_of(plain)
+        steps = recipe_of(plain).gan.steps if wish.model is None else 0
+        if wish.model is not None:
+            self._models.path(wish.model)
+            plain |= self._models.as_taught(wish.model)
         ids = [photo.id for photo in wish.photos]
         if len(set(ids)) < len(ids):
             raise ApiError(422, "invalid", "a photo is named twice: name each photo once")
@@ -96,7 +100,7 @@ class Trainer:
             state="queued",
             created=now(),
             wish=plain,
-            progress={"stage": "waiting", "step": 0, "steps": recipe.gan.steps},
+            progress={"stage": "waiting", "step": 0, "steps": steps},
             attempts=0,
             station=self._vault.station,
         )
@@ -281,6 +285,8 @@ class Trainer:
             wish = session.get_one(Training, training).wish
         if not (folder / "lesson.json").is_file():
             make_folder(folder)
+            if model := wish.get("model"):
+                copy_file(self._models.path(model), folder / TAUGHT)
             photos = [self._lesson_photo(photo) for photo in wish["photos"]]
             write_json(folder / "lesson.json", {**wish, "photos": photos, "device": self._device})
         reached = _read(folder / "progress.json") or {}
@@ -344,7 +350,7 @@ class Trainer:
             state=row.state,  # type: ignore[arg-type]
             stage=progress["stage"] if row.state not in OVER else "over",
             step=progress["step"],
-            steps=progress["steps"] or RECIPES[wish["recipe"]].gan.steps,
+            steps=progress["steps"] or (0 if wish.get("model") else RECIPES[wish["recipe"]].gan.steps),
             rate=progress.get("rate") if going else None,
             seconds_left=progress.get("seconds_left") if going else None,
             sample=f"/api/v1/trainings/{row.id}/samples/{samples[-1]}" if samples else None,
@@ -352,6 +358,7 @@ class Trainer:
             photos=len(wish["photos"]),
             unticked=sum(len(photo["unticked"]) for photo in wish["photos"]),
             **{name: wish[name] for name in ("subject", "recipe", "size", "seed")},
+            calibrates=wish.get("model"),
             created=row.created,
             started=row.started,
             finished=row.finished,

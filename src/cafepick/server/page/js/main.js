@@ -18,7 +18,7 @@ const VIEWS = [
   [/^#?\/?$/, checkView, "check"],
   [/^#\/check$/, checkView, "check"],
   [/^#\/check\/([0-9a-f]{32})$/, resultView, "check"],
-  [/^#\/teach$/, teachView, "teach"],
+  [/^#\/teach(?:\/([0-9a-f]{32}))?$/, teachView, "teach"],
   [/^#\/training\/([0-9a-f]{32})$/, trainingView, "teach"],
   [/^#\/model\/([0-9a-f]{32})$/, reportView, "teach"],
   [/^#\/history(?:\?(.*))?$/, historyView, "history"],

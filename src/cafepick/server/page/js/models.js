@@ -38,6 +38,7 @@ function card(model, onchange) {
     h("div", { class: "row tight" },
       model.here && link(t("models.open"), { href: `#/model/${model.id}`, icon: "report", kind: "small" }),
       model.here && link(t("models.file"), { href: address(`/models/${model.id}/file`), icon: "download", kind: "small", download: "" }),
+      model.here && link(t("models.calibrate"), { href: `#/teach/${model.id}`, icon: "sun", kind: "small" }),
       button(t("models.rename"), { kind: "small quiet", on: rename }), round("trash", t("models.delete", { name: model.name }), remove)),
     problem);
 }

@@ -1,4 +1,4 @@
-// Teach: photos of good beans, the beans found in each, a name, and off it goes.
+// Teach: photos of good beans, the beans found in each, a name, and off it goes. A model can also be calibrated anew.
 
 import { announce, fill, h } from "./dom.js";
 import { ask, config, get } from "./api.js";
@@ -8,13 +8,16 @@ import { importer, modelList } from "./models.js";
 import { failure, field, select } from "./parts.js";
 import { lessonPhoto } from "./lesson.js";
 import { trainingRow } from "./training.js";
-import { number, t } from "./words.js";
+import { day, number, percent, t } from "./words.js";
 
 const FEW = 300;
 const FEW_PHOTOS = 10;
+const ENOUGH_FOR_LIGHT = 5;
+const ENOUGH_FOR_ONE_PERCENT = 99;
 const AT_ONCE = 2;
 
-export async function teachView(place) {
+/** `chosen` is the model to calibrate, if one is. */
+export async function teachView(place, chosen = "") {
   const [{ trainings }, { models }, { recipes }] = await Promise.all([get("/trainings", { limit: 20 }), get("/models"), config()]);
   const photos = []; // lessonPhoto objects, in the order in which they came
   const waiting = [];
@@ -27,7 +30,7 @@ export async function teachView(place) {
     onfiles: (files) => files.forEach((file) => add({ file })),
     onproblem: (words) => fill(problems, failure({ code: "invalid", message: words })),
   });
-  const form = lessonForm(recipes, start);
+  const form = lessonForm(recipes, models.filter((one) => one.here), chosen, start);
   const running = trainings.filter((one) => one.state === "running" || one.state === "queued");
   const past = trainings.filter((one) => !running.includes(one) && one.state !== "done");
   const list = h("section", { class: "models" });
@@ -90,8 +93,9 @@ export async function teachView(place) {
   }
 
   async function start(wish) {
-    const lesson = photos.filter((one) => one.good > 0 || (wish.subject === "whole" && one.id))
-      .map(({ id, unticked }) => ({ id, unticked: wish.subject === "whole" ? [] : [...unticked] }));
+    const isWhole = (models.find((one) => one.id === wish.model) ?? wish).subject === "whole";
+    const lesson = photos.filter((one) => one.good > 0 || (isWhole && one.id))
+      .map(({ id, unticked }) => ({ id, unticked: isWhole ? [] : [...unticked] }));
     const training = await ask("POST", "/trainings", { body: { ...wish, photos: lesson } });
     keep("draft", null);
     location.hash = `#/training/${training.id}`;
@@ -106,8 +110,8 @@ export async function teachView(place) {
   };
 }
 
-/** Name, thoroughness, and what only experts need. */
-function lessonForm(recipes, start) {
+/** Name, thoroughness, and what only experts need; or which of `models` is calibrated, where nothing else is asked. */
+function lessonForm(recipes, models, chosen, start) {
   const problem = h("div", {});
   const name = h("input", { type: "text", maxlength: 200, autocomplete: "off", required: true, placeholder: t("teach.name.example"), value: kept("draft.name", "") });
   name.addEventListener("input", () => keep("draft.name", name.value));
@@ -126,12 +130,16 @@ function lessonForm(recipes, start) {
   const expert = h("details", { class: "expert" }, h("summary", {}, t("teach.expert")), published,
     field(t("teach.steps"), steps, t("teach.steps.hint")), field(t("teach.size"), size), field(t("teach.hold_back"), aside),
     field(t("teach.subject"), subject), field(t("teach.settings"), settings));
+  const how = h("fieldset", {}, h("legend", {}, t("teach.how")), choices);
+  const known = models.some((one) => one.id === chosen) ? chosen : "";
+  const what = models.length > 0 && select([["", t("teach.new")], ...models.map((one) => [one.id, t("teach.calibrate", { name: one.name })])], known, choose);
+  const light = h("p", { class: "hint" });
   const few = h("p", { class: "hint" });
   const go = h("button", { class: "button primary wide" }, t("teach.start"));
   let state = { isReady: true, count: 0, beans: 0 };
   const element = h("form", { class: "card lesson-form", novalidate: true },
-    field(t("teach.name"), name, t("teach.name.hint")),
-    h("fieldset", {}, h("legend", {}, t("teach.how")), choices), expert, few, problem, go);
+    what && field(t("teach.what"), what), light,
+    field(t("teach.name"), name, t("teach.name.hint")), how, expert, few, problem, go);
   element.addEventListener("submit", async (event) => {
     event.preventDefault();
     const lacking = whatLacks();
@@ -152,14 +160,34 @@ function lessonForm(recipes, start) {
     }
   });
 
+  /** The model to calibrate; undefined where a new one is taught. */
+  function model() {
+    return models.find((one) => one.id === what?.value);
+  }
+
+  function choose() {
+    const base = model();
+    how.hidden = Boolean(base);
+    expert.hidden = Boolean(base);
+    go.textContent = t(base ? "teach.calibrate.start" : "teach.start");
+    light.textContent = base ? t("teach.calibrate.hint") : "";
+    const suggested = base ? `${base.name} · ${day(new Date())}` : "";
+    if (!name.value.trim() || name.dataset.suggested === name.value) name.value = suggested;
+    name.dataset.suggested = suggested;
+    tell(state);
+  }
+
   function whatLacks() {
     if (!state.isReady) return "teach.need.wait";
-    if (subject.value === "beans" && state.count && !state.beans) return "teach.need.beans";
-    if (state.count < 2 && subject.value === "beans") return "teach.need.photos";
+    const isBeans = (model()?.subject ?? subject.value) === "beans";
+    if (isBeans && state.count && !state.beans) return "teach.need.beans";
+    if (isBeans && !state.count && model()) return "teach.need.photo";
+    if (isBeans && state.count < 2 && !model()) return "teach.need.photos";
     return name.value.trim() ? null : "teach.need.name";
   }
 
   function wish() {
+    if (model()) return { name: name.value.trim(), model: model().id };
     return {
       name: name.value.trim(), recipe: element.querySelector("[name=recipe]:checked").value, subject: subject.value,
       steps: steps.value ? Number(steps.value) : null, size: Number(size.value), hold_back: Number(aside.value),
@@ -169,12 +197,20 @@ function lessonForm(recipes, start) {
 
   function tell(now) {
     state = now;
-    few.textContent = [
-      now.beans && now.beans < FEW ? t("teach.few", { n: number(now.beans) }) : "",
-      now.beans && now.count < FEW_PHOTOS ? t("teach.few.photos", { n: number(now.count) }) : "",
-    ].filter(Boolean).join(" ");
+    few.textContent = (model() ? fewToCalibrate(now) : fewToTeach(now)).filter(Boolean).join(" ");
     fill(problem);
   }
 
+  choose();
   return { element, tell };
 }
+
+const fewToTeach = ({ beans, count }) => [
+  beans && beans < FEW && t("teach.few", { n: number(beans) }),
+  beans && count < FEW_PHOTOS && t("teach.few.photos", { n: number(count) }),
+];
+
+const fewToCalibrate = ({ beans, count }) => [
+  beans && beans < ENOUGH_FOR_ONE_PERCENT && t("teach.calibrate.few", { n: number(beans), rate: percent(1 / (beans + 1)) }),
+  beans && count < ENOUGH_FOR_LIGHT && t("teach.calibrate.few.photos", { n: number(count) }),
+];

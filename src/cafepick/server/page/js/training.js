@@ -8,19 +8,20 @@ import { sign } from "./rows.js";
 import { duration, has, moment, number, percent, t } from "./words.js";
 
 const STAGES = ["starting", "finding", "cutting", "training", "encoding", "appearance", "joining", "calibrating", "saving"];
+const STAGES_OF_CALIBRATION = ["starting", "finding", "cutting", "calibrating", "saving"];
 const UNCOUNTED = new Set(["waiting", "starting", "saving"]);
 const OVER = new Set(["done", "failed", "cancelled"]);
 
 export async function trainingView(place, id) {
   const first = await get(`/trainings/${id}`);
   const seen = samples(first);
-  const progress = stages();
-  const head = h("h1", {}, t("training.title", { name: first.name }));
+  const progress = stages(first.calibrates ? STAGES_OF_CALIBRATION : STAGES);
+  const head = h("h1", {}, wordsOf(first, "title", { name: first.name }));
   const problem = h("div", {});
   const lost = h("p", { class: "hint", role: "status" });
-  const stop = button(t("training.cancel"), { kind: "quiet", on: cancel });
+  const stop = button(wordsOf(first, "cancel"), { kind: "quiet", on: cancel });
   fill(place, head, h("p", { class: "hint" }, facts(first)), problem,
-    h("div", { class: "training" }, h("section", { class: "card" }, progress.element, lost, h("p", { class: "hint" }, t("training.leave")), h("div", { class: "row" }, stop)), seen.element));
+    h("div", { class: "training" }, h("section", { class: "card" }, progress.element, lost, h("p", { class: "hint" }, wordsOf(first, "leave")), h("div", { class: "row" }, stop)), !first.calibrates && seen.element));
   let source = null;
   if (OVER.has(first.state)) finish(first);
   else {
@@ -54,7 +55,7 @@ export async function trainingView(place, id) {
   }
 
   async function cancel() {
-    if (!await sure(t("training.cancel.sure"), t("training.cancel"))) return;
+    if (!await sure(wordsOf(first, "cancel.sure"), wordsOf(first, "cancel"))) return;
     try {
       await ask("POST", `/trainings/${id}/cancel`);
       stop.disabled = true;
@@ -73,9 +74,9 @@ export async function trainingView(place, id) {
 
   async function showModel(training) {
     const model = await get(`/models/${training.model}`).catch(() => null);
-    const known = training.subjects !== null && training.held_back !== null;
+    const known = training.held_back !== null && (training.calibrates || training.subjects !== null);
     fill(place, h("h1", { class: "with-sign" }, sign(false), t("training.done", { name: model?.name ?? training.name })),
-      known && h("p", { class: "lead-line" }, t("training.done.facts", { learnt: number(training.subjects), kept: number(training.held_back) })),
+      known && h("p", { class: "lead-line" }, wordsOf(training, "done.facts", { learnt: number(training.subjects ?? 0), kept: number(training.held_back) })),
       h("div", { class: "row" }, model && link(t("training.check"), { href: "#/check", kind: "primary", icon: "check" }), link(t("training.again"), { href: "#/teach", icon: "teach" })),
       skipped(training), model && reportFrame(model),
       training.samples.length > 0 && h("div", { class: "training" }, seen.element));
@@ -83,7 +84,7 @@ export async function trainingView(place, id) {
   }
 
   function showEnd(training) {
-    fill(place, h("h1", {}, t(`training.${training.state}`)), h("p", { class: "hint" }, `${training.name} · ${facts(training)}`),
+    fill(place, h("h1", {}, wordsOf(training, training.state)), h("p", { class: "hint" }, `${training.name} · ${facts(training)}`),
       training.error && failure(training.error), skipped(training),
       h("div", { class: "row" }, link(t("training.again"), { href: "#/teach", kind: "primary", icon: "teach" }), button(t("training.forget"), { kind: "quiet", on: forget })));
   }
@@ -100,7 +101,13 @@ export async function trainingView(place, id) {
 /** A stage in words; a server that is newer than the page may have others. */
 const stageName = (stage) => (has(`training.stage.${stage}`) ? t(`training.stage.${stage}`) : stage);
 
-const facts = (training) => t("training.facts", { photos: t("photos", { n: training.photos }), recipe: t(`teach.recipe.${training.recipe}`) });
+/** What is said of a training, or of a calibration. */
+const wordsOf = (training, key, fields) => t(training.calibrates ? `calibration.${key}` : `training.${key}`, fields);
+
+function facts(training) {
+  const photos = t("photos", { n: training.photos });
+  return training.calibrates ? photos : t("training.facts", { photos, recipe: t(`teach.recipe.${training.recipe}`) });
+}
 
 function skipped(training) {
   return training.skipped.length > 0 && h("section", { class: "card note" }, h("h2", {}, t("training.skipped")),
@@ -108,16 +115,16 @@ function skipped(training) {
 }
 
 /** The stages as a list; the one that goes on has a bar and the time that is left. */
-function stages() {
+function stages(expected) {
   const element = h("ol", { class: "stages" });
   const left = h("span", {});
   const steps = h("span", {});
   const bar = h("progress", { max: 1 });
   let present = null;
-  let seen = [...STAGES];
+  let seen = [...expected];
 
   function tell({ stage, state, step, steps: all, seconds_left: seconds }) {
-    if (!seen.includes(stage)) seen = [stage, ...seen.filter((one) => STAGES.includes(one))];
+    if (!seen.includes(stage)) seen = [stage, ...seen.filter((one) => expected.includes(one))];
     if (stage !== present) {
       present = stage;
       draw();
@@ -180,7 +187,7 @@ function samples(training) {
 export function trainingRow(training) {
   const { step, steps, stage, state } = training;
   const words = state === "running" ? `${stageName(stage)}${steps ? ` · ${percent(step / steps)}` : ""}`
-    : state === "queued" ? t("training.stage.waiting") : t(`training.${state}`);
+    : state === "queued" ? t("training.stage.waiting") : wordsOf(training, state);
   return h("li", {}, h("a", { class: "row-link", href: `#/training/${training.id}` },
     h("span", { class: "row-words" }, h("b", { class: "row-name" }, training.name), h("span", { class: "hint" }, `${moment(training.created)} · ${words}`))));
 }

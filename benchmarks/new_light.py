@@ -23,7 +23,6 @@ import numpy as np
 
 from cafepick.beans.conditions import surface_colour
 from cafepick.beans.scene import scene_of
-from cafepick.config import CropConfig
 from cafepick.cores import shared
 from cafepick.data.sources import open_source
 from cafepick.detector import Detector
@@ -35,6 +34,8 @@ from cafepick.scoring.metrics import auroc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cafepick.config import CropConfig
 
 KNOWN, NEW = 1.0, 2.0
 """b* of the surfaces that the model learns from, at most, and of the new light, at least."""

@@ -21,7 +21,7 @@ from cafepick.jobs.calibrate import (
     kept_aside,
     knows_other_light,
 )
-from cafepick.jobs.seen import learnt_prints
+from cafepick.jobs.seen import learnt_prints, without_prints
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,6 +159,7 @@ def test_photos_that_it_was_calibrated_on_are_known_again(
     assert same(once, twice)
     assert learnt_prints(twice.facts) == set(subjects.prints)
     assert all("learnt_from" not in record for record in twice.facts["calibration"]["history"])
+    assert without_prints(twice.facts["calibration"]).keys() == twice.facts["calibration"].keys() - {"learnt_from"}
 
 
 def test_an_exported_model_learns_the_light_too(

@@ -18,8 +18,7 @@ from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, batches, judging
 from cafepick.jobs.notebook import Notebook
 from cafepick.jobs.notes import Notes
 from cafepick.jobs.pixels import side_for
-from cafepick.jobs.seen import FIELD as LEARNT_FROM
-from cafepick.jobs.seen import learnt_prints
+from cafepick.jobs.seen import learnt_prints, without_prints
 from cafepick.jobs.truth import Labelling
 from cafepick.report import write_report
 from cafepick.scoring.calibrate import needed
@@ -197,8 +196,7 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         "method": job.detector.method,
         "precision": job.detector.precision,
         "date": now(),
-        "training": {key: value for key, value in facts.get("training", {}).items() if key != LEARNT_FROM},
-        **{key: facts.get(key, {}) for key in ("calibration", "versions")},
+        **{key: without_prints(facts.get(key, {})) for key in ("training", "calibration", "versions")},
         "subject": job.detector.crop.subject,
         "good": list(job.labelling.good),
         "subjects": {

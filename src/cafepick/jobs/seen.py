@@ -41,6 +41,11 @@ def record_of(prints: Iterable[str]) -> str:
     return "".join(sorted(set(prints)))
 
 
+def without_prints(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of an artefact for people, to whom prints say nothing."""
+    return {key: value for key, value in record.items() if key != FIELD}
+
+
 def learnt_prints(facts: Mapping[str, Any], *records: str) -> set[str]:
     """Return the prints of the photos that a model learnt from; none if unknown.
 

@@ -13,6 +13,7 @@ from cafepick import __version__
 from cafepick.artefact import Artefact, load_artefact
 from cafepick.config import Method
 from cafepick.errors import ArtefactError
+from cafepick.jobs.seen import without_prints
 from cafepick.report import write_report
 from cafepick.report.words import Language
 from cafepick.scoring.omissions import Omission
@@ -176,8 +177,8 @@ class Models:
             "model": found.checksum,
             "date": found.created,
             "subject": found.subject,
-            "training": found.training,
-            "calibration": header.get("calibration", {}),
+            "training": without_prints(found.training),
+            "calibration": without_prints(header.get("calibration", {})),
             "versions": header.get("versions", {}),
             "calibration_subjects": found.calibration_subjects,
             "omitted": [Omission("found", "only_taught").as_json()],

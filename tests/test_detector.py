@@ -270,7 +270,7 @@ def test_a_model_that_learnt_from_other_descriptors_is_refused(fused: Detector, 
     ):
         save_artefact(tmp_path / "other.cafepick", header, artefact.tensors)
         with pytest.raises(
-            ArtefactError, match=r"descriptors of version \d, this cafepick measures those of version 4"
+            ArtefactError, match=r"descriptors of version \d, this cafepick measures those of version 5"
         ):
             Detector.load(tmp_path / "other.cafepick")
 

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from cafepick.beans.crop import BLANK
 from cafepick.beans.describe import LIGHT, NAMES, describe, describe_all
 from cafepick.scoring.light import COLOURS
-from cafepick.types import Box, Crop
+from cafepick.types import Box, Crop, Detail
 
 COLOUR = (150, 140, 100)
 """RGB of a drawn bean."""
@@ -141,7 +141,21 @@ def test_any_outline_gives_finite_numbers(mask: np.ndarray, level: int) -> None:
     assert np.isfinite(describe(crop)).all()
 
 
-def test_many_beans_are_measured_as_one_by_one() -> None:
-    crops = [bean(), bean(notch=True)]
-    assert np.array_equal(describe_all(crops), np.stack([describe(crop) for crop in crops]))
+def test_many_beans_are_measured_as_one_by_one_to_the_bit() -> None:
+    rng = np.random.default_rng(3)
+    crops = []
+    for place in range(40):
+        size, fine = (64, 96, 45)[place % 3], (None, 128)[place % 2]
+        crop = bean(size, length=rng.uniform(1, 36), width=rng.uniform(1, 36), notch=place % 5 == 0)
+        noise = rng.integers(-30, 30, (size, size, 3))
+        speckled = np.clip(np.roll(crop.image, place, 0) + noise, 0, 255).astype(np.uint8)
+        crop = replace(crop, image=speckled, mask=np.roll(crop.mask, place, 0))
+        if fine is not None:
+            detail = Detail(np.asarray(cv2.resize(speckled, (fine, fine)), np.uint8), bean(fine, length=9 + place).mask)
+            crop = replace(crop, detail=detail)
+        crops.append(crop)
+    together = describe_all(crops)
+    for place, crop in enumerate(crops):
+        numbers = zip((*NAMES, *LIGHT), together[place], describe(crop), strict=True)
+        assert not [name for name, ours, alone in numbers if ours != alone], place
     assert describe_all([]).shape == (0, len(NAMES) + len(LIGHT))

@@ -10,6 +10,7 @@ relative scale, how far the camera was away. Every crop keeps the affine map bac
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
@@ -113,7 +114,8 @@ def pixels_of(images: NDArray[np.uint8], config: CropConfig) -> NDArray[np.int64
     """
     if config.subject == "whole":
         return np.full(len(images), config.size**2)
-    return np.maximum((images != BLANK).any(axis=-1).sum(axis=(1, 2)), 1)
+    shown = reduce(np.logical_or, (channel != BLANK for channel in np.moveaxis(images, -1, 0)))
+    return np.maximum([np.count_nonzero(subject) for subject in shown], 1)
 
 
 def fit_zoom(contours_per_photo: Sequence[Sequence[NDArray[np.float32]]], config: CropConfig) -> CropConfig:

@@ -9,17 +9,18 @@ the crop's side, so a crop of any size gives like numbers.
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from math import ceil, floor, sqrt
+from itertools import groupby
+from math import floor, sqrt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
 import numpy as np
 
-from cafepick.beans.region import Region, high_quantile, quantiles
-from cafepick.cores import shared
+from cafepick.beans.regions import Regions, blurred, filtered, means, window_of
+from cafepick.cores import cores, shared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -40,8 +41,10 @@ BANDS: Final = (1, 2, 4)
 """Scales of texture: widths of the Gaussians between which a band lies."""
 BEYOND: Final = np.float32(1000)
 """No lightness is as high, and none as low as its negative."""
-FLATTEST: Final = 1e-6
-"""Product of the variances of an outline along its two axes, at least: below, it is a line."""
+PAIRS: Final = ((0, 1), (0, 2), (1, 2))
+"""Of channels."""
+AT_ONCE: Final = 16
+"""Beans measured together: more do not fit the caches of a core."""
 UNKNOWN: Final = (93.0, 0.0, 0.0)
 """The surface where it is not known, CIE Lab: as white as crops are balanced to."""
 CHANNELS: Final = ("lightness", "redness", "yellowness")
@@ -58,145 +61,181 @@ def describe(crop: Crop) -> NDArray[np.float64]:
     Returns:
         (len(NAMES) + len(LIGHT),) finite numbers, in the order of ``NAMES``, then ``LIGHT``.
     """
-    region = Region.of(crop.image, crop.mask)
-    close = region if crop.detail is None else Region.of(*crop.detail)
-    values = [value for part in PARTS for value in part.measure(close if part.fine else region)]
-    return np.array([*values, *(crop.surface or UNKNOWN)], np.float64)
+    return describe_all([crop])[0]
 
 
 def describe_all(crops: Sequence[Crop]) -> NDArray[np.float64]:
     """Measure many beans: (n, len(NAMES) + len(LIGHT))."""
-    return np.array(shared(describe, crops), np.float64).reshape(len(crops), len(NAMES) + len(LIGHT))
+    found = np.empty((len(crops), len(NAMES) + len(LIGHT)))
+    batches = _batches(crops)
+    for batch, rows in zip(batches, shared(lambda batch: _measure([crops[i] for i in batch]), batches), strict=True):
+        found[batch] = rows
+    return found
 
 
-def _size(region: Region) -> Iterator[float]:
-    yield float(np.log(region.area / region.unit**2))
+def _batches(crops: Sequence[Crop]) -> list[list[int]]:
+    """Which to measure together: those that need windows of one size, in crops that are alike."""
+
+    def kind(place: int) -> tuple[int, int]:
+        crop = crops[place]
+        return len(crop.mask), 0 if crop.detail is None else len(crop.detail[1])
+
+    def order(place: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        return kind(place), window_of(crops[place].mask)
+
+    most = min(AT_ONCE, -(-len(crops) // cores()))
+    alike = groupby(sorted(range(len(crops)), key=order), kind)
+    return [some[i : i + most] for some in (list(places) for _, places in alike) for i in range(0, len(some), most)]
 
 
-def _shape(region: Region) -> Iterator[float]:
+def _measure(crops: Sequence[Crop]) -> NDArray[np.float64]:
+    """Measure beans whose crops are alike in size."""
+    regions = Regions.of([crop.image for crop in crops], [crop.mask for crop in crops])
+    details = [crop.detail for crop in crops if crop.detail is not None]
+    close = Regions.of(*zip(*details, strict=True)) if details else regions
+    light = np.array([crop.surface or UNKNOWN for crop in crops])
+    return np.concatenate([*(part.measure(close if part.fine else regions) for part in PARTS), light], axis=1)
+
+
+def _size(regions: Regions) -> NDArray[np.float64]:
+    return np.log(regions.areas[:, None] / regions.unit**2)
+
+
+def _shape(regions: Regions) -> NDArray[np.float64]:
     """Aspect, share of the bounding box, of the convex hull and of the ellipse of equal moments, compactness."""
-    _, _, width, height = cv2.boundingRect(region.mask)
-    yield float(np.log(height / width))
-    yield region.area / (height * width)
-    outline = region.outline
-    filled = max(cv2.contourArea(outline), 1.0)
-    yield filled / max(cv2.contourArea(cv2.convexHull(outline)), 1.0)
-    yield _misfit(region)
-    smooth = cv2.approxPolyDP(outline, 0.7 * region.unit, True)
-    yield float(np.log(max(cv2.arcLength(smooth, True), 1.0) ** 2 / (4 * np.pi * filled)))
+    width, height = np.array([cv2.boundingRect(mask)[2:] for mask in regions.mask]).T
+    areas = np.array([(cv2.contourArea(line), cv2.contourArea(cv2.convexHull(line))) for line in regions.outlines])
+    filled, hull = np.maximum(areas, 1).T
+    smooth = [cv2.approxPolyDP(line, 0.7 * regions.unit, True) for line in regions.outlines]
+    around = np.maximum([cv2.arcLength(line, True) for line in smooth], 1)
+    compactness = np.log(around**2 / (4 * np.pi * filled))
+    boxed = regions.areas / (height * width)
+    return np.stack((np.log(height / width), boxed, filled / hull, _misfit(regions), compactness), axis=1)
 
 
-def _misfit(region: Region) -> float:
-    """Share of the area by which bean and ellipse of equal second moments differ."""
-    xx, xy, yy = (region.moments[name] / region.moments["m00"] for name in ("mu20", "mu11", "mu02"))
-    determinant = xx * yy - xy * xy
-    if determinant > FLATTEST:
-        left, top = (_room(region, axis, 2 * sqrt(second)) for axis, second in enumerate((xx, yy)))
-    else:  # a line goes on to the crop's edge
-        determinant, left, top = FLATTEST, 0, 0
-    x = np.arange(left, region.size - left) - region.middle[0]
-    y = (np.arange(top, region.size - top) - region.middle[1])[:, None]
-    ellipse = yy * x * x - 2 * xy * x * y + xx * y * y < 4 * determinant  # two standard deviations
-    return float(np.count_nonzero(ellipse != region.framed(left, top))) / region.area
+def _misfit(regions: Regions) -> NDArray[np.float64]:
+    """Share of the area by which bean and ellipse of equal second moments differ, (n,)."""
+    x, y, xx, xy, yy = regions.moments.T[..., None]
+    down = np.arange(regions.size) - y  # the ellipse, row by row: of two standard deviations
+    middle = x + down * xy / yy
+    reach = np.sqrt(np.maximum((xx * yy - xy**2) * (4 * yy - down**2), 0)) / yy
+    first = np.clip(np.floor(middle - reach) + 1, 0, regions.size).astype(np.int64)
+    after = np.clip(np.ceil(middle + reach), first, regions.size).astype(np.int64)
+    top, left, height, width = max(regions.top, 0), regions.left, *regions.mask.shape[1:]
+    before = np.zeros((*regions.mask.shape[:2], width + 1), np.int32)  # pixels of a row inside, left of each column
+    np.cumsum(regions.mask, axis=2, dtype=np.int32, out=before[..., 1:])
+    rows = slice(top, regions.size - top)
+    begin, end = (np.clip(column[:, rows] - left, 0, width)[..., None] for column in (first, after))
+    shown = before[:, top - regions.top : height - (top - regions.top)]
+    both = np.take_along_axis(shown, end, 2) - np.take_along_axis(shown, begin, 2)
+    return ((after - first).sum(axis=1) - 2 * both.sum(axis=(1, 2))) / regions.areas + 1
 
 
-def _room(region: Region, axis: int, reach: float) -> int:
-    """Pixels between the crop's edge and a window that holds the bean and what is within ``reach`` of its middle."""
-    middle, room = float(region.middle[axis]), (region.left, region.top)[axis]
-    return max(min(room, floor(middle - reach), region.size - 1 - ceil(middle + reach)), 0)
-
-
-def _harmonics(region: Region) -> Iterator[float]:
+def _harmonics(regions: Regions) -> NDArray[np.float64]:
     """Strength of the outline's slow waves, relative to the mean radius: lopsided, elongated, three-cornered."""
-    origin = np.array([region.left, region.top])  # whole numbers of pixels
-    points = region.outline.reshape(-1, 2) + origin - region.middle
-    angles, radii = np.arctan2(points[:, 1], points[:, 0]), np.hypot(points[:, 0], points[:, 1])
-    order = np.argsort(angles, kind="stable")
-    angles, radii = angles[order], radii[order]
-    turn = 2 * np.pi  # the last point lies before the first, and the first after the last
-    once = np.concatenate(([angles[-1] - turn], angles, [angles[0] + turn]))
-    around = np.interp(_turns(), once, np.concatenate((radii[-1:], radii, radii[:1])))
-    waves = np.abs(np.fft.rfft(around)) / (len(around) * max(float(around.mean()), 1e-6))
-    yield from (float(np.log(waves[k] + 0.002)) for k in HARMONICS)
+    around, origin = np.empty((len(regions.areas), len(_turns()))), np.array([regions.left, regions.top])
+    for row, outline, middle in zip(around, regions.outlines, regions.moments[:, :2], strict=True):
+        placed = outline + origin  # in whole numbers: it is the same in any window
+        across, down = (placed - middle).T
+        angles, radii = np.arctan2(down, across), np.hypot(across, down)
+        order = np.argsort(angles, kind="stable")
+        angles, radii = angles[order], radii[order]
+        turn = 2 * np.pi  # the last point lies before the first, and the first after the last
+        once = np.concatenate(([angles[-1] - turn], angles, [angles[0] + turn]))
+        row[:] = np.interp(_turns(), once, np.concatenate((radii[-1:], radii, radii[:1])))
+    waves = np.abs(np.fft.rfft(around)) / (around.shape[1] * np.maximum(around.mean(axis=1, keepdims=True), 1e-6))
+    return np.log(waves[:, HARMONICS] + 0.002)
 
 
-def _symmetry(region: Region) -> Iterator[float]:
+def _symmetry(regions: Regions) -> NDArray[np.float64]:
     """Mean colour difference from the mirror image, and share of the area that has no counterpart."""
-    for axis in (1, 0):  # left against right, top against bottom
-        flipped = np.asarray(cv2.flip(region.mask, axis), np.uint8)
-        both = region.mask & flipped
-        yield float(np.mean(cv2.mean(cv2.absdiff(region.lab, cv2.flip(region.lab, axis)), both)[:3]))
-        yield float(np.count_nonzero(region.mask != flipped)) / region.area
+    found = []
+    for axis in (-1, -2):  # left against right, top against bottom
+        both = regions.within(np.flip(regions.mask, axis))
+        count = regions.total(both)
+        apart = np.abs(regions.lab - np.flip(regions.lab, axis)).sum(axis=0)
+        found.append(regions.total(regions.within(apart) * both) / np.maximum(3 * count, 1))
+        found.append(2 * (1 - count / regions.areas))
+    return np.stack(found, axis=1)
 
 
-def _colour(region: Region) -> Iterator[float]:
+def _colour(regions: Regions) -> NDArray[np.float64]:
     """Percentiles of each channel, then how the channels go together."""
-    channels = region.within(region.inside)
-    yield from quantiles(channels, LEVELS)
-    centred = channels - channels.mean(axis=1, keepdims=True)
-    spread = centred @ centred.T / channels.shape[1] + np.eye(3) * 0.25  # bits of camera noise keep a flat bean finite
-    deviation = np.sqrt(np.diag(spread))
-    together = spread / np.outer(deviation, deviation)
-    yield from (float(together[i, j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+    channels = regions.colours
+    levels = np.concatenate(regions.quantiles(channels, LEVELS), axis=1)
+    centred = channels - np.repeat(regions.mean(channels).astype(np.float32), regions.areas, axis=1)
+    noise = np.eye(3) * 0.25  # bits of camera noise keep a flat bean finite
+    spread = {(i, j): regions.mean(centred[i] * centred[j]) + noise[i, j] for i, j in (*PAIRS, (0, 0), (1, 1), (2, 2))}
+    together = [spread[i, j] / np.sqrt(spread[i, i] * spread[j, j]) for i, j in PAIRS]
+    return np.concatenate((levels, np.stack(together, axis=1)), axis=1)
 
 
-def _rim(region: Region) -> Iterator[float]:
+def _rim(regions: Regions) -> NDArray[np.float64]:
     """Colour of the rim less that of the rest: shading, and edges that are burnt, chipped or bleached."""
+    colours, found = regions.total(regions.colours), []
     for width in RIMS:
-        rim = region.mask & (region.depth <= width).view(np.uint8)
-        rest = region.mask ^ rim
-        middle = cv2.mean(region.lab, rest if rest.any() else region.mask)
-        yield from (a - b for a, b in zip(cv2.mean(region.lab, rim)[:3], middle[:3], strict=True))
+        rim = regions.depth <= width
+        count, rim_colours = regions.total(rim), regions.total(regions.colours * rim)
+        rest = regions.areas - count
+        middle = np.where(rest, (colours - rim_colours) / np.maximum(rest, 1), colours / regions.areas)
+        found.append(rim_colours / np.maximum(count, 1) - middle)
+    return np.concatenate(found).T
 
 
-def _evenness(region: Region) -> Iterator[float]:
+def _evenness(regions: Regions) -> NDArray[np.float64]:
     """How much the rim's colour changes around the bean: log of the standard deviation between sectors."""
-    rim = region.inside & (region.depth <= RIM_OF_SECTORS)
-    sector = region.windowed(_sectors(region.size))[rim]
-    count = np.bincount(sector, minlength=SECTORS)
-    seen = count > 0
-    sums = np.stack([np.bincount(sector, channel, SECTORS) for channel in region.within(rim)])[:, seen]
-    yield from (float(np.log(deviation + 0.1)) for deviation in (sums / count[seen]).std(axis=1))
+    rim = np.flatnonzero(regions.depth <= RIM_OF_SECTORS)
+    places = len(regions.areas) * SECTORS
+    sector = regions.bean[rim] * SECTORS + regions.within(regions.windows(_sectors(regions.size)))[rim]
+    count = np.bincount(sector, minlength=places).reshape(-1, SECTORS)
+    sums = np.stack([np.bincount(sector, colour, places).reshape(-1, SECTORS) for colour in regions.colours[:, rim]])
+    colours, seen = sums / np.maximum(count, 1), np.broadcast_to(count > 0, sums.shape)
+    return _log(np.std(colours, axis=-1, where=seen)).T
 
 
-def _texture(region: Region) -> Iterator[float]:
+def _texture(regions: Regions) -> NDArray[np.float64]:
     """Gradient and curvature of lightness with and without the rim, then the strength of bands of texture (all log)."""
-    light = region.light
-    across, down = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+    light, inside = regions.light, regions.inside
+    inner = filtered(lambda mask: cv2.erode(mask, _round(2 * regions.unit)), regions.mask).view(np.bool_)
+    inner = np.where(inner.any(axis=(1, 2), keepdims=True), inner, inside)
+    across, down, bend = (
+        regions.within(filtered(partial(derive, ddepth=cv2.CV_32F), light))
+        for derive in (partial(cv2.Sobel, dx=1, dy=0), partial(cv2.Sobel, dx=0, dy=1), cv2.Laplacian)
+    )
     slope = np.sqrt(across * across + down * down) / 8  # cv2.magnitude rounds as memory happens to be aligned
-    bend = np.abs(cv2.Laplacian(light, cv2.CV_32F))
-    inner = region.mask & (region.depth > 2).view(np.uint8)
-    inner = inner if inner.any() else region.mask
-    yield from (_log(cv2.mean(picture, where)[0]) for where in (region.mask, inner) for picture in (slope, bend))
-    weight = region.mask.astype(np.float32)
-    fields, finer, step, done = cv2.merge((light * weight, weight)), light, 1, 0.0
+    steep, core = np.stack((slope, np.abs(bend))), regions.within(inner)
+    found = [*regions.mean(steep), *(regions.total(steep * core) / regions.total(core))]
+    finer, step, done = light, 1, 0.0
     for band in BANDS:  # Gaussian means of what lies inside the outline (normalised convolution), in a pyramid
-        width, apart = band * region.unit, max(int(done / step), 1)  # a pixel a Gaussian's width shows all that is left
-        fields, finer, kept = (np.ascontiguousarray(of[::apart, ::apart]) for of in (fields, finer, inner))
-        inner = kept if kept.any() else np.ones_like(kept)  # nothing is left of a line
+        width, apart = band * regions.unit, 1
+        while 2 * apart <= done / step:  # a pixel a width shows all that is left
+            apart *= 2
+        finer = np.ascontiguousarray(finer[:, ::apart, ::apart])
+        inside, inner = (np.ascontiguousarray(of[:, ::apart, ::apart]) for of in (inside, inner))
         step *= apart
         further = sqrt(width**2 - done**2) / step
-        fields = cv2.GaussianBlur(fields, (0, 0), further, borderType=cv2.BORDER_CONSTANT)
-        total, share = cv2.split(fields)
-        coarser = total / (share + np.float32(1e-3))
-        difference = finer - coarser
-        yield _log(cv2.mean(difference * difference, inner)[0])
+        total, share = (blurred(picture, further) for picture in (finer * inside, inside.astype(np.float32)))
+        coarser = np.asarray(total / (share + np.float32(1e-3)), np.float32)
+        found.append(means((finer - coarser) ** 2, inner))
         finer, done = coarser, width
+    return _log(np.stack(found, axis=1))
 
 
-def _spots(side: int, region: Region) -> Iterator[float]:
+def _spots(side: int, regions: Regions) -> NDArray[np.float64]:
     """Small dark and pale spots on the bean, their mean and their strongest (log): holes, mould, chips of skin.
 
     Black and white top hat of the lightness; what lies outside the outline takes no part.
     """
-    light, disc = region.light, _disc(round(side * region.unit / 2 - 0.5))
-    for first, then, sign in ((cv2.dilate, cv2.erode, 1), (cv2.erode, cv2.dilate, -1)):
-        without = light
-        for step, beyond in ((first, -sign * BEYOND), (then, sign * BEYOND)):
-            without = np.asarray(step(np.where(region.inside, without, beyond), disc), np.float32)
-        depth = np.abs(without - light)[region.inside]
-        yield _log(float(depth.mean()))
-        yield _log(high_quantile(depth, 0.98))
+    disc, fence = _disc(round(side * regions.unit / 2 - 0.5)), np.where(regions.inside, -BEYOND, BEYOND)
+    dilated = partial(filtered, lambda picture: cv2.dilate(picture, disc))
+    eroded = partial(filtered, lambda picture: cv2.erode(picture, disc))
+    low, high = np.minimum(regions.light, -fence), np.maximum(regions.light, fence)
+    closed, opened = eroded(np.maximum(dilated(low), fence)), dilated(np.minimum(eroded(high), -fence))
+    found = []
+    for depths in (regions.within(closed - low), regions.within(high - opened)):
+        found.append(regions.mean(depths))
+        found.append(regions.quantiles(depths, (0.98,))[:, 0])
+    return _log(np.stack(found, axis=1))
 
 
 class Part(NamedTuple):
@@ -204,7 +243,7 @@ class Part(NamedTuple):
 
     names: tuple[str, ...]
     measure: Any
-    """Function from a region to as many numbers."""
+    """Function from n beans' regions to (n, names) numbers."""
     fine: bool = False
     """Whether they are measured on a closer look, where there is one."""
 
@@ -246,16 +285,23 @@ def _disc(reach: int) -> Any:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
 
 
-def _log(value: float) -> float:
-    return float(np.log(value + 0.1))
+@lru_cache(maxsize=16)
+def _round(reach: float) -> NDArray[np.uint8]:
+    """All that is no further from the middle."""
+    step = np.arange(-floor(reach), floor(reach) + 1)
+    return (np.hypot(step, step[:, None]) <= reach).astype(np.uint8)
+
+
+def _log(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log(values + 0.1)
 
 
 @lru_cache(maxsize=8)
-def _sectors(size: int) -> NDArray[np.int64]:
+def _sectors(size: int) -> NDArray[np.int32]:
     """(size, size) number of the sector about the crop's middle that each pixel lies in."""
     step = np.arange(size) - (size - 1) / 2
     turn = np.arctan2(step[:, None], step[None]) / (2 * np.pi) + 0.5
-    return np.minimum((turn * SECTORS).astype(np.int64), SECTORS - 1)
+    return np.minimum((turn * SECTORS).astype(np.int32), SECTORS - 1)
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cafepick.types import Crop
 
 
-DESCRIPTORS: Final = 4
+DESCRIPTORS: Final = 5
 """Version of what is measured; a model that learnt from others cannot be used. Raise it with any change of a number."""
 
 

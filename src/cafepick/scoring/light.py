@@ -80,7 +80,9 @@ class Light:
 
     def evened(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n, d) descriptors as they would be in usual light, of (n, d + COLOURS)."""
-        rows = [row[:-COLOURS] - self.shift(row[-COLOURS:]) for row in x]  # one by one: alike in any batch
+        surfaces = [tuple(row) for row in x[:, -COLOURS:].tolist()]
+        shifts = {surface: self.shift(np.array(surface)) for surface in set(surfaces)}  # there is one a photo
+        rows = [row[:-COLOURS] - shifts[surface] for row, surface in zip(x, surfaces, strict=True)]
         return np.array(rows).reshape(len(x), self.shifts.shape[1])
 
     def knows(self, surface: Sequence[float]) -> bool:

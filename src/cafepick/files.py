@@ -77,8 +77,12 @@ def copy_file(source: Path, path: Path) -> None:
     Raises:
         OutputError: the file cannot be read or written.
     """
-    with replacing(path) as temporary:
-        shutil.copyfile(source, temporary)
+    try:
+        content = source.open("rb")
+    except OSError as error:
+        raise OutputError(f"cannot read {source}: {error.strerror or error}; is it still there?") from error
+    with content, replacing(path) as temporary, temporary.open("xb") as copy:
+        shutil.copyfileobj(content, copy)
 
 
 def write_json(path: Path, content: object) -> None:

@@ -13,6 +13,7 @@ from cafepick.data.sources import open_source
 from cafepick.detector import Detector
 from cafepick.images import write_image
 from cafepick.jobs.calibrate import (
+    AGAIN,
     ENOUGH_FOR_LIGHT,
     Sample,
     calibrate,
@@ -124,6 +125,31 @@ def test_few_photos_set_the_threshold_and_teach_no_light(
     assert knows_other_light(after) is learns
     assert same(after, before) is not learns
     assert knows_other_light(calibrated_in(after, of_photos(good, 1))) is False
+
+
+def test_trays_photographed_again_count_once(quick_model: Path, evening_trays: list[DrawnTray]) -> None:
+    """Were they taken for others, 20 % of new good beans would be rejected at 5 % promised."""
+    detector, noise = Detector.load(quick_model), np.random.default_rng(0)
+    trays = [tray.photo for tray in evening_trays]
+
+    def shots(photo: np.ndarray) -> list[np.ndarray]:
+        other = np.clip(photo[::-1, ::-1] * 1.02 + noise.normal(0, 2, photo.shape), 0, 255)
+        return [photo, np.ascontiguousarray(other.astype(np.uint8))]
+
+    rejected = []
+    for first in (0, 3):
+        good = sample_of(
+            [detector.prepare(shot) for tray in trays[first : first + 3] for shot in shots(tray)], detector
+        )
+        after = calibrated_in(detector, good)
+        record = after.facts["calibration"]
+        assert record["subjects"] + record[AGAIN] == len(good.images)
+        assert record["subjects"] < 0.6 * len(good.images)
+        assert not knows_other_light(after), "three photos are too few"
+        others = trays[:first] + trays[first + 3 :]
+        new = sample_of([detector.prepare(photo) for photo in others], detector)
+        rejected.append(np.mean(after.score(new.images, new.descriptors).score > after.promise(0.05)["threshold"]))
+    assert np.mean(rejected) < 0.1
 
 
 def test_who_goes_back_to_what_was_kept_aside_has_its_conditions_too(

@@ -34,6 +34,7 @@ def calibrate(
     from cafepick.detector import FALSE_REJECT, Detector
     from cafepick.errors import ConfigError
     from cafepick.jobs.calibrate import (
+        AGAIN,
         ENOUGH_FOR_LIGHT,
         KEPT_ASIDE,
         calibrate_by_kept,
@@ -56,19 +57,23 @@ def calibrate(
     with stoppable(then=lambda: f"{model} is as it was") as (report, _):
         if source is None:
             kept, where = kept_aside(model.with_suffix(".run"), detector), KEPT_ASIDE
-            ready, count = calibrate_by_kept(detector, kept, progress=report), len(kept.images)
+            ready = calibrate_by_kept(detector, kept, progress=report)
         else:
             photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
             ready, subjects = calibrate_on(detector, photos, progress=report)
-            count, where, failures = len(subjects.crops), str(photos.root), subjects.failures
+            where, failures = str(photos.root), subjects.failures
         ready.save(model)
+    record = ready.facts["calibration"]
+    count = record["subjects"]
     typer.echo(f"{model}: threshold set by {count} good subjects ({where})")
+    if again := record.get(AGAIN):
+        typer.echo(f"{again} more are left out: other photos show them too, and each counts once")
     if knows_other_light(ready):
         typer.echo("what is usual in their light is learnt from them too: beans in like light are compared with it")
     elif knows_other_light(detector):
-        typer.echo(f"the light of the calibration before is forgotten: that takes {ENOUGH_FOR_LIGHT} photos or more")
-    elif source is not None and tells_light(ready.crop) and ready.appearance is not None:
-        typer.echo(f"their light is not learnt: that takes {ENOUGH_FOR_LIGHT} photos or more")
+        typer.echo("the light of the calibration before is forgotten")
+    if source is not None and not knows_other_light(ready) and tells_light(ready.crop) and ready.appearance is not None:
+        typer.echo(f"their light is not learnt: that takes {ENOUGH_FOR_LIGHT} photos or more, of different beans")
     typer.echo(promise_in_words(ready.promise(ready.usual_rate())))
     known = 0 if detector.calibration is None else len(detector.calibration)
     if count < min(known, needed(FALSE_REJECT)):

@@ -25,6 +25,7 @@ from cafepick.errors import CalibrationError
 from cafepick.files import replacing
 from cafepick.jobs.gather import gather_as
 from cafepick.jobs.seen import FIELD, record_of, refuse_learnt
+from cafepick.scoring.again import shown_first
 from cafepick.scoring.appearance import scores_in_their_light
 from cafepick.scoring.fusion import APPEARANCE
 from cafepick.yardstick import Yardstick
@@ -49,6 +50,8 @@ MOST_SEARCHED: Final = 200
 ENOUGH_FOR_SCALES: Final = 3
 """Good subjects kept aside that give the scales of the parts: two while a third is scored. Seven are rough, but the
 networks know the few subjects that they learnt from by heart, and scales from those would be many times too fine."""
+AGAIN: Final = "shown_again"
+"""Of the record of a calibration: subjects left out because another of its photos shows them too."""
 ENOUGH_FOR_LIGHT: Final = 5
 """Photos that tell what is usual in their light. With fewer, how it varies from photo to photo is not known."""
 
@@ -64,6 +67,10 @@ class Sample(NamedTuple):
     """(n,) what an appearance learnt without these subjects says of them; None: the detector's is such a one."""
     photos: NDArray[np.int64] | None = None
     """(n,) number of the photo that each comes from, where that is known."""
+
+    def of(self, rows: NDArray[np.bool_]) -> Sample:
+        """Return some of them."""
+        return Sample(*(None if column is None else column[rows] for column in self))  # type: ignore[arg-type]
 
 
 def score_each(detector: Detector, good: Sample, *, stage: str, progress: Progress) -> dict[str, Scored]:
@@ -106,7 +113,7 @@ def calibrate(
     """Return ``detector`` with its threshold set by good subjects that it was not trained on.
 
     What is usual in their light is learnt from them too, if they come from ``ENOUGH_FOR_LIGHT`` photos or more; what
-    former ones told of theirs is forgotten.
+    former ones told of theirs is forgotten. A subject that several photos show counts once.
 
     Args:
         detector: calibrated before or not.
@@ -119,16 +126,19 @@ def calibrate(
     Raises:
         CalibrationError: no subject was given, or a score is not finite.
     """
-    enough = good.photos is not None and len(np.unique(good.photos)) >= ENOUGH_FOR_LIGHT
-    if enough and good.photos is not None and detector.appearance is not None and tells_light(detector.crop):
-        lit, unusual = scores_in_their_light(detector.appearance, good.descriptors, good.photos, seed=0)
+    detector, given = _as_trained(detector), len(good.images)
+    looks = detector.appearance if tells_light(detector.crop) else None
+    if good.photos is not None:
+        told = None if looks is None else looks.standardised(good.descriptors)
+        good = good.of(shown_first(good.images, good.photos, told))
+    if looks is not None and good.photos is not None and len(np.unique(good.photos)) >= ENOUGH_FOR_LIGHT:
+        lit, unusual = scores_in_their_light(looks, good.descriptors, good.photos, seed=0)
         detector, good = detector.with_appearance(lit), good._replace(unusual=unusual)
-    else:
-        detector = _as_trained(detector)
     shown = detector.facts.get("calibration", {}).get("conditions") if conditions is None else asdict(conditions)
     scored = score_each(detector, good, stage="calibrating", progress=progress)
     record = {"source": where, "subjects": len(good.images), "conditions": shown, FIELD: record_of(prints)}
-    return _set(detector, scored, record)
+    again = given - len(good.images)
+    return _set(detector, scored, record | ({AGAIN: again} if again else {}))
 
 
 def calibrate_on(

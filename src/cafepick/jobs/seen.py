@@ -73,6 +73,6 @@ def refuse_learnt(facts: Mapping[str, Any], subjects: Subjects, where: str) -> N
     if seen:
         raise CalibrationError(
             f"{len(seen)} of the {len(subjects.names)} photos in {where} are among those that the model learnt from, "
-            f"first {seen[0]}: it knows them too well to set a threshold that holds for new ones. Name photos that it "
-            f"was not trained on, or none, for those that training kept aside"
+            f"first {seen[0]}: it knows them too well to set a threshold that holds for new ones: take photos that it "
+            f"was not trained on"
         )

@@ -88,8 +88,13 @@ class Models:
             ApiError: there is no such model.
         """
         found = self.get(model)
-        recipe, seed = found.training.get("recipe", "standard"), found.training.get("seed", 0)
-        return {"subject": found.subject, "recipe": recipe, "size": found.size, "seed": seed}
+        recipe, seed = (found.training.get(name) for name in ("recipe", "seed"))  # of a file from anywhere
+        return {
+            "subject": found.subject,
+            "recipe": recipe if isinstance(recipe, str) else "standard",
+            "size": found.size,
+            "seed": seed if isinstance(seed, int) else 0,
+        }
 
     def take_in(self, upload: Received, name: str) -> tuple[ModelOut, bool]:
         """Keep an uploaded model file; tell whether it is new. The upload is gone afterwards.

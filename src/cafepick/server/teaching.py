@@ -131,13 +131,15 @@ def _calibrate(folder: Path, told: Told) -> dict[str, Any]:
     """Calibrate what lies in ``TAUGHT``; it is quick, so an interrupted one begins anew."""
     from cafepick.detector import Detector  # noqa: PLC0415
     from cafepick.jobs.calibrate import calibrate_on  # noqa: PLC0415
+    from cafepick.server.problems import called  # noqa: PLC0415
 
     wish = _wish(folder)
-    detector = Detector.load(folder / TAUGHT, device=wish["device"])
+    with called("the model", folder / TAUGHT):
+        detector = Detector.load(folder / TAUGHT, device=wish["device"])
     ready, subjects = calibrate_on(detector, _photos(folder, wish), where="the photos given", progress=told)
     ready.save(folder / "model.cafepick")
-    skipped = _skipped(subjects.failures, subjects.empty)
-    return {"steps": 0, "subjects": None, "held_back": len(subjects.crops), "skipped": skipped}
+    skipped, counted = _skipped(subjects.failures, subjects.empty), ready.facts["calibration"]["subjects"]
+    return {"steps": 0, "subjects": None, "held_back": counted, "skipped": skipped}
 
 
 def _teach(folder: Path, told: Told) -> dict[str, Any] | None:

@@ -41,8 +41,8 @@ ATTEMPTS: Final = 3
 """Starts without a step of progress before a training is given up."""
 GRACE: Final = 30.0
 """Seconds that a cancelled training has to stop by itself."""
-_PATH: Final = re.compile(r"\S*[0-9a-f]{64}(?:\.\w+)?")
-"""Where a photo lies is nobody's business."""
+_PHOTO: Final = re.compile(r"\S*?([0-9a-f]{64})(?:\.\w+)?")
+"""Its id, and where it lies, which is nobody's business."""
 OVER: Final = ("done", "failed", "cancelled")
 
 
@@ -104,6 +104,8 @@ class Trainer:
             attempts=0,
             station=self._vault.station,
         )
+        if wish.model is not None:  # from now on it may be deleted
+            copy_file(self._models.path(wish.model), self._vault.training(training.id) / TAUGHT)
         with self._store.writing() as session:
             session.add(training)
             session.flush()
@@ -248,8 +250,7 @@ class Trainer:
         if result is not None and result.get("state") == "done":
             self._register(training, result)
         elif result is not None:
-            said = self._without_paths(training, str(result.get("error")))
-            self._close(training, "failed", {"code": "training_failed", "message": said})
+            self._fail(training, str(result.get("error")))
         elif self._is_cancelled(training):
             self._close(training, "cancelled", None)
         else:
@@ -260,13 +261,11 @@ class Trainer:
         try:
             attempts = self._prepare(training)
         except CafepickError as error:
-            self._close(training, "failed", {"code": "training_failed", "message": str(error)})
+            self._fail(training, str(error))
             return
         folder = self._vault.training(training)
         if attempts > ATTEMPTS:
-            last = self._without_paths(training, _tail(folder / "worker.log"))
-            said = f"the training ended {ATTEMPTS} times without getting further: {last}"
-            self._close(training, "failed", {"code": "training_failed", "message": said})
+            self._fail(training, f"it ended {ATTEMPTS} times without getting further: {_tail(folder / 'worker.log')}")
             return
         (folder / "stop").unlink(missing_ok=True)
         with (folder / "worker.log").open("ab") as log:
@@ -285,8 +284,6 @@ class Trainer:
             wish = session.get_one(Training, training).wish
         if not (folder / "lesson.json").is_file():
             make_folder(folder)
-            if model := wish.get("model"):
-                copy_file(self._models.path(model), folder / TAUGHT)
             photos = [self._lesson_photo(photo) for photo in wish["photos"]]
             write_json(folder / "lesson.json", {**wish, "photos": photos, "device": self._device})
         reached = _read(folder / "progress.json") or {}
@@ -296,7 +293,8 @@ class Trainer:
                 row.progress.get("stage"),
                 row.progress.get("step"),
             )
-            row.attempts = 1 if further or row.state == "queued" else row.attempts + 1
+            goes_on = further and not wish.get("model")  # a calibration begins anew each time
+            row.attempts = 1 if goes_on or row.state == "queued" else row.attempts + 1
             row.progress = {**row.progress, **reached}
             row.state, row.started = "running", row.started or now()
             return row.attempts
@@ -310,10 +308,26 @@ class Trainer:
             outlines = [bean["outline"] for bean in self._photos.beans(photo["id"]) if bean["bean"] not in left_out]
         return {"id": photo["id"], "path": str(path), "outlines": outlines}
 
-    def _without_paths(self, training: str, said: str) -> str:
-        """Return what a training says, in words that a client knows."""
-        said = _PATH.sub("the photo", said).replace(str(self._vault.training(training)), "the photos")
-        return said.replace(str(self._vault.folder), "the data folder")
+    def _fail(self, training: str, said: str) -> None:
+        """End a training or calibration for good, saying why in words that a client knows."""
+        with self._store.reading() as session:
+            calibrates = session.get_one(Training, training).wish.get("model")
+        said = self._with_names(said).replace(str(self._vault.training(training)), "the photos")
+        said = said.replace(str(self._vault.folder), "the data folder")
+        code = "calibration_failed" if calibrates else "training_failed"
+        self._close(training, "failed", {"code": code, "message": said})
+
+    def _with_names(self, said: str) -> str:
+        """Return what is said of photos with the names that clients gave them."""
+        names = self._names({found[1] for found in _PHOTO.finditer(said)})
+        return _PHOTO.sub(lambda found: names.get(found[1]) or "the photo", said)
+
+    def _names(self, ids: set[str]) -> dict[str, str]:
+        if not ids:
+            return {}
+        with self._store.reading() as session:
+            rows = session.execute(select(Photo.id, Photo.name).where(Photo.id.in_(ids))).all()
+        return {digest: name for digest, name in rows}  # noqa: C416 - rows are no pairs to pyright
 
     def _register(self, training: str, result: dict[str, Any]) -> None:
         """Give the model its place and its entry; each step may have been done by an earlier server."""
@@ -341,7 +355,6 @@ class Trainer:
         progress = dict(row.progress)
         if row.state == "running":
             progress |= _read(folder / "progress.json") or {}
-        names = {photo["photo"] for photo in progress.get("skipped", ())}
         samples = sorted(int(path.stem[5:]) for path in (folder / "run" / "samples").glob("step_*.png"))
         going = row.state == "running"
         return TrainingOut(
@@ -364,24 +377,16 @@ class Trainer:
             finished=row.finished,
             subjects=progress.get("subjects"),
             held_back=progress.get("held_back"),
-            skipped=self._skipped(progress.get("skipped", ()), names),
+            skipped=self._skipped(progress.get("skipped", ())),
             model=row.model_id,
             error=row.error,
         )
 
-    def _skipped(self, skipped: Any, ids: set[str]) -> Any:
+    def _skipped(self, skipped: Any) -> Any:
         """Return skipped photos with the names that clients gave them."""
-        if not ids:
-            return []
-        with self._store.reading() as session:
-            rows = session.execute(select(Photo.id, Photo.name).where(Photo.id.in_(ids))).all()
-        names = {digest: name for digest, name in rows}  # noqa: C416 - rows are no pairs to pyright
+        names = self._names({one["photo"] for one in skipped})
         return [
-            {
-                "photo": one["photo"],
-                "name": names.get(one["photo"], ""),
-                "reason": _PATH.sub("the photo", one["reason"]),
-            }
+            {"photo": one["photo"], "name": names.get(one["photo"], ""), "reason": self._with_names(one["reason"])}
             for one in skipped
         ]
 

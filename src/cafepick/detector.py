@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
-from cafepick.artefact import above, below, load_artefact, save_artefact
+from cafepick.artefact import Artefact, above, below, load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import box_of, crop_beans, crop_whole, pixels_of
 from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, names_of, tells_light
@@ -149,13 +149,8 @@ class Detector:
             _check_differences(networks, search)
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise _unusable(path, error) from error
+        check_descriptors(path, artefact)
         appearance = below(tensors, "appearance.")
-        if appearance and header.get("descriptors", 1) != DESCRIPTORS:
-            raise ArtefactError(
-                f"{path} knows good subjects by descriptors of version {header.get('descriptors', 1)}, this cafepick "
-                f"measures those of version {DESCRIPTORS}: train anew, or use the cafepick that made it "
-                f"({header.get('versions', {}).get('cafepick', 'unknown')})"
-            )
         if appearance and any(name.startswith("light.") for name in appearance) != tells_light(crop):
             raise ArtefactError(f"{path} holds an appearance of other subjects than {crop.subject}: train anew")
         chosen = networks.methods[0] if method == "auto" else _known(networks, method)
@@ -475,6 +470,21 @@ class Detector:
         if self.appearance is not None and descriptors is not None:
             why = reason_of(verdict.parts, names_of(self.crop), descriptors, self.appearance, area)
         return replace(verdict, why=why, reason=in_words(why))
+
+
+def check_descriptors(path: str | Path, artefact: Artefact) -> None:
+    """Refuse a model that knows good subjects by descriptors that this cafepick does not measure.
+
+    Raises:
+        ArtefactError: it does.
+    """
+    header = artefact.header
+    if below(artefact.tensors, "appearance.") and header.get("descriptors", 1) != DESCRIPTORS:
+        raise ArtefactError(
+            f"{path} knows good subjects by descriptors of version {header.get('descriptors', 1)}, this cafepick "
+            f"measures those of version {DESCRIPTORS}: train anew, or use the cafepick that made it "
+            f"({header.get('versions', {}).get('cafepick', 'unknown')})"
+        )
 
 
 def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verdict]:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from serve_process import TINY, Client, Served, checked, code_of, photographed, uploaded, wait_until
+from serve_process import TINY, Client, Served, checked, code_of, photographed, taken_in, uploaded, wait_until
 
-from cafepick.artefact import load_artefact
+from cafepick.artefact import load_artefact, save_artefact
 from cafepick.data.demo import DrawnTray
 from cafepick.server.lock import is_held
 from cafepick.server.schemas import Stage
 from cafepick.server.teaching import NO_WORD
+from cafepick.server.trainer import ATTEMPTS
 
 pytestmark = pytest.mark.timeout(900)  # trainings are niced, and other tests keep the cores busy
 
@@ -201,7 +202,16 @@ def test_a_copy_of_a_model_is_calibrated_in_the_light_of_other_photos(
         assert client.get(f"/models/{made['id']}/report.html").status_code == 200
         told = [checked(client, model, evening[0], false_reject=0.1)["warnings"] for model in (base, made["id"])]
         assert [any("photos" in warning for warning in warnings) for warnings in told] == [True, False], told
-        assert client.delete(f"/models/{made['id']}").status_code == 204
+        first, second = (
+            client.post("/trainings", json={"name": "Again", "model": model, "photos": photos}).json()["id"]
+            for model in (base, made["id"])
+        )
+        assert client.get(f"/trainings/{second}").json()["state"] == "queued"
+        assert client.delete(f"/models/{made['id']}").status_code == 204, "who waits has a copy"
+        for one in (first, second):
+            *_, (_, last) = events_of(client, one)
+            assert last["state"] == "done", last["error"]
+            assert client.delete(f"/models/{last['model']}").status_code == 204
     after = weights(server.data / "models" / f"{base}.cafepick")
     assert after == before, "the model itself is as it was"
 
@@ -220,6 +230,50 @@ def test_a_calibration_that_cannot_work_says_why(
         known = client.post("/trainings", json={**wished, "photos": [{"id": uploaded(client, trays[0])}]}).json()
         *_, (_, last) = events_of(client, known["id"])
         assert (last["state"], last["model"]) == ("failed", None)
-        said = last["error"]["message"]
+        code, said = last["error"]["code"], last["error"]["message"]
+        assert code == "calibration_failed"
         assert "1 of the 1 photos in the photos given are among those that the model learnt from" in said
+        assert f"first {trays[0].name}: " in said
         assert uploaded(client, trays[0]) not in said
+
+
+def test_a_calibration_whose_process_always_dies_is_given_up(
+    reference: tuple[Served, dict[str, Any]], evening: list[Path]
+) -> None:
+    server, taught = reference
+    with server.client() as client:
+        base = client.get(f"/trainings/{taught['id']}").json()["model"]
+        photos = [{"id": uploaded(client, path)} for path in evening]
+        asked = client.post("/trainings", json={"name": "Evening", "model": base, "photos": photos}).json()["id"]
+        progress, killed = server.data / "trainings" / asked / "progress.json", set[int]()
+
+        def is_given_up() -> bool:
+            pid = json.loads(progress.read_text())["pid"] if progress.exists() else None
+            if pid is not None and pid not in killed:
+                killed.add(pid)
+                os.kill(pid, signal.SIGKILL)
+            return client.get(f"/trainings/{asked}").json()["state"] == "failed"
+
+        wait_until(is_given_up)
+        assert len(killed) == ATTEMPTS
+        assert f"ended {ATTEMPTS} times" in client.get(f"/trainings/{asked}").json()["error"]["message"]
+
+
+def test_a_model_from_anywhere_is_calibrated_whatever_it_says_of_itself(
+    reference: tuple[Served, dict[str, Any]], quick_model: Path, evening: list[Path], tmp_path: Path
+) -> None:
+    server, artefact = reference[0], load_artefact(quick_model)
+    path = tmp_path / "foreign.cafepick"
+    odd = {**artefact.header, "training": {"recipe": 5, "seed": "seven"}}
+    with server.client() as client:
+        save_artefact(path, {**odd, "descriptors": 2}, artefact.tensors)
+        assert code_of(client.post("/models", content=path.read_bytes())) == (415, "wrong_type")
+        save_artefact(path, odd, artefact.tensors)
+        model = taken_in(client, path)
+        photos = [{"id": uploaded(client, photo)} for photo in evening[:2]]
+        asked = client.post("/trainings", json={"name": "Odd", "model": model, "photos": photos}).json()
+        assert (asked["recipe"], asked["seed"]) == ("standard", 0)
+        assert client.get("/trainings").json()["trainings"][0]["id"] == asked["id"]
+        client.post(f"/trainings/{asked['id']}/cancel")
+        *_, (_, last) = events_of(client, asked["id"])
+        assert last["state"] in ("cancelled", "done")

@@ -91,9 +91,9 @@ def train_restorer(
         progress("training the encoder", record.step, config.steps)
         stop = stopping() or record.step == config.steps
         if stop or record.step % config.checkpoint_every == 0:
-            save_checkpoint(run, restorer, facts, name=ENCODER_FILE)
             write_csv(run / LOG_FILE, NAMES, records)
             write_image(run / PICTURE, _picture(restorer, batches, seed))
+            save_checkpoint(run, restorer, facts, name=ENCODER_FILE)  # last: who goes on from it does not come by here
         if stop:
             break
     return restorer

@@ -24,7 +24,7 @@ NAMES = tuple(field.name for field in fields(StepRecord))
 
 
 class RunLog:
-    """Collects the step records of a run; ``flush`` writes them, whole, beside a checkpoint of the same step."""
+    """Collects the step records of a run; ``flush`` writes them, whole, before a checkpoint of the same step."""
 
     def __init__(self, folder: Path, *, samples: Path | None = None, tensorboard: bool = False) -> None:
         self.folder = folder

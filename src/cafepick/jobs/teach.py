@@ -257,8 +257,8 @@ def _train(
         stop = stopping() or record.step == recipe.gan.steps
         if stop or record.step % recipe.gan.checkpoint_every == 0:
             forget_restorer(lesson.run)
+            log.flush(draw_samples(gan.averaged, z))  # first: who goes on from the checkpoint does not come by here
             save_checkpoint(lesson.run, gan, facts)
-            log.flush(draw_samples(gan.averaged, z))
         if stop:
             break
     log.close()

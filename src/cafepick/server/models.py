@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from cafepick import __version__
 from cafepick.artefact import Artefact, load_artefact
 from cafepick.config import Method
+from cafepick.detector import check_descriptors
 from cafepick.errors import ArtefactError
 from cafepick.jobs.seen import without_prints
 from cafepick.report import write_report
@@ -233,6 +234,7 @@ def _loaded(path: Path) -> Artefact:
     try:
         with called("the file", path):
             artefact = load_artefact(path)
+            check_descriptors(path, artefact)
         crop = artefact.header["crop"]
         plain = isinstance(crop["subject"], str) and isinstance(crop["size"], int) and isinstance(crop["channels"], int)
         if not plain or not methods_of(artefact):

@@ -92,6 +92,24 @@ def test_the_same_seed_teaches_the_same_model_in_every_stage(data: DemoData, mod
     assert {name.partition(".")[0] for name in differences(model, other)} >= {"generator", "encoder", "calibration"}
 
 
+@pytest.mark.parametrize(
+    ("stage", "left"),
+    [("teach", ["log.csv", "curves.png", "samples/step_000004.png"]), ("restore", ["encoder_log.csv", "encoder.png"])],
+)
+def test_a_training_that_dies_at_a_checkpoint_leaves_all_that_belongs_to_it(
+    data: DemoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, left: list[str]
+) -> None:
+    """Who goes on from a checkpoint does not write again what came before it."""
+
+    def save_and_die(run: Path, *args: object, **options: object) -> None:
+        assert [name for name in left if not (run / name).is_file()] == []
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"cafepick.jobs.{stage}.save_checkpoint", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        taught(data.train[0].parent, tmp_path / "beans.cafepick")
+
+
 def test_too_few_subjects_are_refused_before_the_training(data: DemoData, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="at least 4 of them to learn from, got 2"):
         taught(data.train[0].parent, tmp_path / "few.cafepick", subject="whole")  # four photos, two of them kept aside

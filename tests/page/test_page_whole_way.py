@@ -257,6 +257,18 @@ def test_a_model_is_calibrated_in_a_new_light(
         training = client.get("/trainings").json()["trainings"][0]
         assert (training["calibrates"], training["unticked"]) == (base, 1)
         assert {one["name"] for one in client.get("/models").json()["models"]} == {"quick", "Evening"}
+    page.get_by_role("link", name="Calibrate again").click()
+    what = page.get_by_label("What to do")
+    expect(what).to_have_value(base)
+    page.locator(".model").filter(has_text="quick").get_by_role("button", name="Rename").click()
+    page.get_by_role("textbox", name="Name of the model").fill("Morning")
+    visitor.button("Save").click()
+    expect(what.locator("option:checked")).to_have_text("Calibrate Morning for this light")
+    what.select_option(index=0)
+    page.locator(".model").filter(has_text="Morning").get_by_role("link", name="Calibrate").click()
+    expect(what).to_have_value(base)
+    page.goto(f"{server.url}/#/teach/{'0' * 32}")
+    page.get_by_role("alert").get_by_text("This model is no longer there").wait_for()
 
 
 @pytest.mark.data

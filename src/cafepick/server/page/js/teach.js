@@ -18,7 +18,8 @@ const AT_ONCE = 2;
 
 /** `chosen` is the model to calibrate, if one is. */
 export async function teachView(place, chosen = "") {
-  const [{ trainings }, { models }, { recipes }] = await Promise.all([get("/trainings", { limit: 20 }), get("/models"), config()]);
+  const [{ trainings }, { models: first }, { recipes }] = await Promise.all([get("/trainings", { limit: 20 }), get("/models"), config()]);
+  let models = first;
   const photos = []; // lessonPhoto objects, in the order in which they came
   const waiting = [];
   let working = 0;
@@ -30,26 +31,35 @@ export async function teachView(place, chosen = "") {
     onfiles: (files) => files.forEach((file) => add({ file })),
     onproblem: (words) => fill(problems, failure({ code: "invalid", message: words })),
   });
-  const form = lessonForm(recipes, models.filter((one) => one.here), chosen, start);
+  const form = lessonForm(recipes, models, chosen, start);
   const running = trainings.filter((one) => one.state === "running" || one.state === "queued");
   const past = trainings.filter((one) => !running.includes(one) && one.state !== "done");
   const list = h("section", { class: "models" });
   fill(place,
     h("div", { class: "lead" }, h("h1", {}, t("teach.title")), h("p", {}, t("teach.lead"))),
+    chosen && !models.some((one) => one.id === chosen) && failure({ code: "no_such_model" }),
     running.length > 0 && h("section", { class: "card now" }, h("h2", {}, t("training.running")), h("ul", { class: "rows" }, running.map(trainingRow))),
     h("div", { class: "lesson" },
       h("section", { class: "lesson-photos", "aria-label": t("teach.photos") }, drop.element, problems, h("p", { class: "hint" }, t("teach.photos.hint")), total, grid),
       form.element),
     list,
     past.length > 0 && h("section", {}, h("h2", {}, t("training.past")), h("ul", { class: "rows" }, past.map(trainingRow))));
-  drawModels(models);
+  list.addEventListener("click", ({ target }) => {
+    if (target.closest("a")?.getAttribute("href") === location.hash) form.offer(models, chosen); // the address stays
+  });
+  drawModels();
   for (const one of kept("draft", [])) add(one);
   tell();
 
-  async function drawModels(known) {
-    const found = known ?? (await get("/models")).models;
-    fill(list, h("div", { class: "between" }, h("h2", {}, t("models")), importer(() => drawModels())),
-      found.length ? modelList(found, () => drawModels()) : h("p", { class: "hint" }, t("models.none")));
+  function drawModels() {
+    fill(list, h("div", { class: "between" }, h("h2", {}, t("models")), importer(lookAgain)),
+      models.length ? modelList(models, lookAgain) : h("p", { class: "hint" }, t("models.none")));
+  }
+
+  async function lookAgain() {
+    ({ models } = await get("/models"));
+    form.offer(models);
+    drawModels();
   }
 
   function add(source) {
@@ -89,7 +99,7 @@ export async function teachView(place, chosen = "") {
   function tell() {
     const beans = photos.reduce((sum, photo) => sum + photo.good, 0);
     total.textContent = photos.length ? t("teach.total", { beans: t("beans", { n: beans }), photos: t("photos", { n: photos.length }) }) : "";
-    form.tell({ isReady: photos.every((one) => one.isDone), count: photos.filter((one) => one.good > 0).length, beans });
+    form.tell({ isReady: photos.every((one) => one.isDone), all: photos.length, count: photos.filter((one) => one.good > 0).length, beans });
   }
 
   async function start(wish) {
@@ -131,14 +141,15 @@ function lessonForm(recipes, models, chosen, start) {
     field(t("teach.steps"), steps, t("teach.steps.hint")), field(t("teach.size"), size), field(t("teach.hold_back"), aside),
     field(t("teach.subject"), subject), field(t("teach.settings"), settings));
   const how = h("fieldset", {}, h("legend", {}, t("teach.how")), choices);
-  const known = models.some((one) => one.id === chosen) ? chosen : "";
-  const what = models.length > 0 && select([["", t("teach.new")], ...models.map((one) => [one.id, t("teach.calibrate", { name: one.name })])], known, choose);
+  const what = h("select", {}, []);
+  what.addEventListener("change", choose);
   const light = h("p", { class: "hint" });
   const few = h("p", { class: "hint" });
   const go = h("button", { class: "button primary wide" }, t("teach.start"));
-  let state = { isReady: true, count: 0, beans: 0 };
+  let state = { isReady: true, all: 0, count: 0, beans: 0 };
+  const whatField = field(t("teach.what"), what);
   const element = h("form", { class: "card lesson-form", novalidate: true },
-    what && field(t("teach.what"), what), light,
+    whatField, light,
     field(t("teach.name"), name, t("teach.name.hint")), how, expert, few, problem, go);
   element.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -162,7 +173,7 @@ function lessonForm(recipes, models, chosen, start) {
 
   /** The model to calibrate; undefined where a new one is taught. */
   function model() {
-    return models.find((one) => one.id === what?.value);
+    return models.find((one) => one.id === what.value);
   }
 
   function choose() {
@@ -170,7 +181,7 @@ function lessonForm(recipes, models, chosen, start) {
     how.hidden = Boolean(base);
     expert.hidden = Boolean(base);
     go.textContent = t(base ? "teach.calibrate.start" : "teach.start");
-    light.textContent = base ? t("teach.calibrate.hint") : "";
+    light.textContent = base ? t(looksAtBeans(base) ? "teach.calibrate.hint" : "teach.calibrate.hint.threshold") : "";
     const suggested = base ? `${base.name} · ${day(new Date())}` : "";
     if (!name.value.trim() || name.dataset.suggested === name.value) name.value = suggested;
     name.dataset.suggested = suggested;
@@ -181,8 +192,9 @@ function lessonForm(recipes, models, chosen, start) {
     if (!state.isReady) return "teach.need.wait";
     const isBeans = (model()?.subject ?? subject.value) === "beans";
     if (isBeans && state.count && !state.beans) return "teach.need.beans";
-    if (isBeans && !state.count && model()) return "teach.need.photo";
-    if (isBeans && state.count < 2 && !model()) return "teach.need.photos";
+    const count = isBeans ? state.count : state.all;
+    if (!count && model()) return "teach.need.photo";
+    if (count < 2 && !model()) return "teach.need.photos";
     return name.value.trim() ? null : "teach.need.name";
   }
 
@@ -197,20 +209,32 @@ function lessonForm(recipes, models, chosen, start) {
 
   function tell(now) {
     state = now;
-    few.textContent = (model() ? fewToCalibrate(now) : fewToTeach(now)).filter(Boolean).join(" ");
+    few.textContent = (model() ? fewToCalibrate(now, model()) : fewToTeach(now)).filter(Boolean).join(" ");
     fill(problem);
   }
 
-  choose();
-  return { element, tell };
+  /** Offers the models that there are now; the chosen one stays chosen. */
+  function offer(known, wanted = what.value) {
+    models = known.filter((one) => one.here);
+    const choices = [["", t("teach.new")], ...models.map((one) => [one.id, t("teach.calibrate", { name: one.name })])];
+    fill(what, choices.map(([value, words]) => h("option", { value, selected: value === wanted }, words)));
+    whatField.hidden = models.length === 0;
+    choose();
+  }
+
+  offer(models, chosen);
+  return { element, tell, offer };
 }
+
+/** Whether a model looks at beans, in which case it knows their light too. */
+const looksAtBeans = (model) => model.subject === "beans" && model.training.recipe !== "anogan";
 
 const fewToTeach = ({ beans, count }) => [
   beans && beans < FEW && t("teach.few", { n: number(beans) }),
   beans && count < FEW_PHOTOS && t("teach.few.photos", { n: number(count) }),
 ];
 
-const fewToCalibrate = ({ beans, count }) => [
+const fewToCalibrate = ({ beans, count }, model) => model.subject === "beans" && [
   beans && beans < ENOUGH_FOR_ONE_PERCENT && t("teach.calibrate.few", { n: number(beans), rate: percent(1 / (beans + 1)) }),
-  beans && count < ENOUGH_FOR_LIGHT && t("teach.calibrate.few.photos", { n: number(count) }),
-];
+  beans && count < ENOUGH_FOR_LIGHT && looksAtBeans(model) && t("teach.calibrate.few.photos", { n: number(count) }),
+] || [];

@@ -38,7 +38,7 @@ export async function trainingView(place, id) {
     });
     source.addEventListener("open", () => { lost.textContent = ""; });
     source.addEventListener("error", async () => {
-      lost.textContent = t("training.lost");
+      lost.textContent = wordsOf(first, "lost");
       const isShut = source.readyState === EventSource.CLOSED; // it was refused, and does not ask again by itself
       try {
         await get(`/trainings/${id}`);
@@ -77,7 +77,7 @@ export async function trainingView(place, id) {
     const known = training.held_back !== null && (training.calibrates || training.subjects !== null);
     fill(place, h("h1", { class: "with-sign" }, sign(false), t("training.done", { name: model?.name ?? training.name })),
       known && h("p", { class: "lead-line" }, wordsOf(training, "done.facts", { learnt: number(training.subjects ?? 0), kept: number(training.held_back) })),
-      h("div", { class: "row" }, model && link(t("training.check"), { href: "#/check", kind: "primary", icon: "check" }), link(t("training.again"), { href: "#/teach", icon: "teach" })),
+      h("div", { class: "row" }, model && link(t("training.check"), { href: "#/check", kind: "primary", icon: "check" }), link(wordsOf(training, "again"), { href: startOf(training), icon: "teach" })),
       skipped(training), model && reportFrame(model),
       training.samples.length > 0 && h("div", { class: "training" }, seen.element));
     seen.tell(training);
@@ -86,11 +86,11 @@ export async function trainingView(place, id) {
   function showEnd(training) {
     fill(place, h("h1", {}, wordsOf(training, training.state)), h("p", { class: "hint" }, `${training.name} · ${facts(training)}`),
       training.error && failure(training.error), skipped(training),
-      h("div", { class: "row" }, link(t("training.again"), { href: "#/teach", kind: "primary", icon: "teach" }), button(t("training.forget"), { kind: "quiet", on: forget })));
+      h("div", { class: "row" }, link(wordsOf(training, "again"), { href: startOf(training), kind: "primary", icon: "teach" }), button(wordsOf(training, "forget"), { kind: "quiet", on: forget })));
   }
 
   async function forget() {
-    if (!await sure(t("training.forget.sure"), t("training.forget"))) return;
+    if (!await sure(wordsOf(first, "forget.sure"), wordsOf(first, "forget"))) return;
     await ask("DELETE", `/trainings/${id}`);
     location.hash = "#/teach";
   }
@@ -103,6 +103,9 @@ const stageName = (stage) => (has(`training.stage.${stage}`) ? t(`training.stage
 
 /** What is said of a training, or of a calibration. */
 const wordsOf = (training, key, fields) => t(training.calibrates ? `calibration.${key}` : `training.${key}`, fields);
+
+/** Where one like it is begun. */
+const startOf = (training) => (training.calibrates ? `#/teach/${training.calibrates}` : "#/teach");
 
 function facts(training) {
   const photos = t("photos", { n: training.photos });

@@ -68,6 +68,7 @@ export const ENGLISH = {
   "error.busy": "The server has too much to do. Try again in a minute.",
   "error.disk_full": "The disk of the server is full. Make room, then try again.",
   "error.training_failed": "The training did not succeed.",
+  "error.calibration_failed": "The calibration did not succeed.",
 
   // Taking in photos
   "drop.check": "Drop a photo of beans here",
@@ -244,7 +245,8 @@ export const ENGLISH = {
   "teach.what": "What to do",
   "teach.new": "Teach a new model",
   "teach.calibrate": "Calibrate {name} for this light",
-  "teach.calibrate.hint": "Good beans under your light, photographed as you will check. A copy of the model sets its threshold by them and learns what is usual in that light.",
+  "teach.calibrate.hint": "Good beans under your light, photographed as you will check, others in each photo. A copy of the model sets its threshold by them and learns what is usual in that light.",
+  "teach.calibrate.hint.threshold": "Good ones under your light, photographed as you will check. A copy of the model sets its threshold by them.",
   "teach.calibrate.few": "With {n} beans at least {rate} of good beans will be rejected by mistake; from 99 on it can be 1 %. 200 are better.",
   "teach.calibrate.few.photos": "Photos with good beans: {n}. From five on the light itself is learnt, with fewer the threshold only.",
   "teach.calibrate.start": "Start calibrating",
@@ -296,6 +298,10 @@ export const ENGLISH = {
   "calibration.cancelled": "The calibration was cancelled",
   "calibration.failed": "The calibration did not succeed",
   "calibration.done.facts": "{kept} good beans set its threshold.",
+  "calibration.lost": "The connection is lost. The calibration goes on; this page asks again.",
+  "calibration.again": "Calibrate again",
+  "calibration.forget": "Forget this calibration",
+  "calibration.forget.sure": "Forget this calibration? Its model stays.",
   "training.forget": "Forget this training",
   "training.forget.sure": "Forget this training? Its model stays.",
 

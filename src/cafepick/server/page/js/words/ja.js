@@ -65,6 +65,7 @@ export const JAPANESE = {
   "error.busy": "サーバーが混み合っています。1分ほど待って、もう一度試してください。",
   "error.disk_full": "サーバーのディスクがいっぱいです。空きを作ってから、もう一度試してください。",
   "error.training_failed": "学習できませんでした。",
+  "error.calibration_failed": "校正できませんでした。",
 
   // 写真の追加
   "drop.check": "豆の写真をここにドロップ",
@@ -237,9 +238,10 @@ export const JAPANESE = {
   "teach.what": "何をしますか",
   "teach.new": "新しいモデルを学習",
   "teach.calibrate": "{name}をこの光に合わせて校正",
-  "teach.calibrate.hint": "検査と同じ光と撮り方で、良い豆だけを撮影してください。モデルの写しが、その豆で境目を決め直し、その光で普通の見え方を学びます。",
+  "teach.calibrate.hint": "検査と同じ光と撮り方で、良い豆だけを、写真ごとに違う豆で撮影してください。モデルのコピーが、その豆で境目を決め直し、その光での良い豆の普段の見え方も学びます。",
+  "teach.calibrate.hint.threshold": "検査と同じ光と撮り方で、良いものだけを撮影してください。モデルのコピーが、それで境目を決め直します。",
   "teach.calibrate.few": "{n}粒では、良い豆の少なくとも{rate}が誤って除かれます。99粒以上で1%にできます。200粒が目安です。",
-  "teach.calibrate.few.photos": "良い豆の写真：{n}枚。5枚以上なら光そのものも学びます。少ないと境目だけを決めます。",
+  "teach.calibrate.few.photos": "良い豆の写真：{n}枚。5枚以上なら光そのものも学びます。4枚以下では境目だけを決めます。",
   "teach.calibrate.start": "校正を始める",
   "teach.need.photos": "良い豆の写真を2枚以上追加してください。",
   "teach.need.photo": "良い豆の写真を1枚以上追加してください。",
@@ -289,6 +291,10 @@ export const JAPANESE = {
   "calibration.cancelled": "校正をやめました",
   "calibration.failed": "校正できませんでした",
   "calibration.done.facts": "良い豆{kept}粒で境目を決めました。",
+  "calibration.lost": "接続が切れました。校正は続いています。再接続を試みます。",
+  "calibration.again": "もう一度校正",
+  "calibration.forget": "この校正の記録を消す",
+  "calibration.forget.sure": "この校正の記録を消しますか。モデルは残ります。",
   "training.forget": "この学習の記録を消す",
   "training.forget.sure": "この学習の記録を消しますか。モデルは残ります。",
 

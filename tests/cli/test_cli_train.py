@@ -55,7 +55,7 @@ def test_a_run_that_was_struck_goes_on_to_the_same_model(
     model = tmp_path / "beans.cafepick"
     run = model.with_suffix(".run")
     process = subprocess.Popen(train_command(photos, model), env=ONE_THREAD, stderr=subprocess.PIPE, text=True)
-    wait_for(run / "samples" / "step_000004.png", process)
+    wait_for(run / "checkpoint.safetensors", process)
     process.send_signal(blow)
     process.communicate(timeout=120)
     struck = process.returncode

@@ -44,9 +44,10 @@ def message(path: Path) -> str:
 
 
 def test_a_checkpoint(fails: Fails, photos: DemoData, tmp_path: Path) -> None:
-    said = fails(40_000, "train", photos.folder / "train", "--model", tmp_path / "m.cafepick", *TINY)
+    said = fails(400_000, "train", photos.folder / "train", "--model", tmp_path / "m.cafepick", *TINY)
     assert said == message(tmp_path / "m.run" / "checkpoint.safetensors")
-    assert [path.name for path in tmp_path.rglob("*")] == ["m.run"]
+    left = {path.name for path in tmp_path.rglob("*.*")}
+    assert left == {"m.run", "log.csv", "curves.png", "step_000004.png"}, "all whole, and no model"
 
 
 def test_a_model_that_was_there_before_stays(fails: Fails, tiny_model: Path, photos: DemoData, tmp_path: Path) -> None:

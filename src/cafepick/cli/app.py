@@ -74,7 +74,6 @@ EXTRA_OF = {
     "lightning_fabric": "train",
     "jaxtyping": "train",
     "sklearn": "train",
-    "threadpoolctl": "train",
     "matplotlib": "train",
     "tensorboard": "tensorboard",
     "onnx": "export",

@@ -7,11 +7,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from threadpoolctl import ThreadpoolController
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -73,20 +70,6 @@ def aside(work: Callable[[], R]) -> Callable[[], R]:
         return work() if helper is None or helper.cancel() else helper.result()
 
     return cache(result)
-
-
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """Let NumPy multiply matrices on the calling thread alone.
-
-    OpenBLAS shares products that take microseconds between its threads, which then wait for more: busily, for tens of
-    milliseconds, on the cores that others need.
-    """
-    return _blas().limit(limits=1, user_api="blas")
-
-
-@lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 @lru_cache(maxsize=1)

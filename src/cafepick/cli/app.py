@@ -74,6 +74,7 @@ EXTRA_OF = {
     "lightning_fabric": "train",
     "jaxtyping": "train",
     "sklearn": "train",
+    "threadpoolctl": "train",
     "matplotlib": "train",
     "tensorboard": "tensorboard",
     "onnx": "export",

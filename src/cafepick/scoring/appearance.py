@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cafepick.cores import one_blas_thread
 from cafepick.errors import ArtefactError, TrainingError
 from cafepick.scoring.density import Densities, Mixture, Remembered
 from cafepick.scoring.light import Light
@@ -74,10 +73,9 @@ class Appearance:
 
     def score(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) scores of descriptors (n, D); higher is more unusual. Each depends on its own row alone."""
-        with one_blas_thread():
-            x = self.standardised(descriptors)
-            distances = self._near.distances(x)
-            densities = [self._densities.mean_log(one) for one in x]  # one by one: alike in any batch
+        x = self.standardised(descriptors)
+        distances = self._near.distances(x)
+        densities = [self._densities.mean_log(one) for one in x]  # one by one: alike in any batch
         return 0.5 * np.square(distances) - np.array(densities, np.float64)
 
     @cached_property
@@ -279,8 +277,9 @@ def kinds_of(subjects: int) -> tuple[int, ...]:
 
 def _fit_mixture(x: NDArray[np.float64], kinds: int, shrinkage: float, seed: int) -> Mixture:
     from sklearn.mixture import GaussianMixture  # noqa: PLC0415 - needed for training only, and slow to import
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    with one_blas_thread():
+    with threadpool_limits(1, "blas"):  # two threads take three times as long for matrices as small as these
         fitted: Any = GaussianMixture(kinds, reg_covar=shrinkage, random_state=seed, max_iter=300).fit(x)
     return Mixture(np.log(fitted.weights_), fitted.means_, fitted.precisions_cholesky_)
 

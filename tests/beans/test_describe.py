@@ -145,7 +145,7 @@ def test_many_beans_are_measured_as_one_by_one_to_the_bit() -> None:
     rng = np.random.default_rng(3)
     crops = []
     for place in range(40):
-        size, fine = (64, 96, 45)[place % 3], (None, 128)[place % 2]
+        size, fine = (64, 96, 45, 256)[place % 4], (None, 128, 512)[place % 3]
         crop = bean(size, length=rng.uniform(1, 36), width=rng.uniform(1, 36), notch=place % 5 == 0)
         noise = rng.integers(-30, 30, (size, size, 3))
         speckled = np.clip(np.roll(crop.image, place, 0) + noise, 0, 255).astype(np.uint8)

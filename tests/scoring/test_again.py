@@ -50,10 +50,31 @@ def test_beans_photographed_again_count_once(shots: int) -> None:
     assert not first[40:].any()
 
 
+@pytest.mark.parametrize(("by", "is_same"), [(0.35, True), (0.5, False)])
+def test_how_alike_beans_must_be(by: float, is_same: bool) -> None:
+    seen = looks(40)
+    first = shown_first(images(80), photos(40, 40), np.concatenate([seen, shaken(seen, by)]))
+    assert first[:40].all()
+    assert np.mean(~first[40:]) == pytest.approx(float(is_same), abs=0.1)
+
+
+def test_beans_of_lots_that_look_different_are_not_taken_for_each_other() -> None:
+    lots = np.concatenate([looks(200), looks(60, seed=2) + 5])
+    assert shown_first(images(260), photos(50, 50, 50, 50, 30, 30), lots).all()
+
+
+def test_what_a_photo_that_was_left_out_shows_is_new_in_the_next() -> None:
+    seen, more, last = looks(20), looks(8, seed=5), looks(12, seed=6)
+    mostly = np.concatenate([shaken(seen[:12]), more])
+    third = np.concatenate([shaken(more, seed=3), last])
+    first = shown_first(images(60), photos(20, 20, 20), np.concatenate([seen, mostly, third]))
+    assert [int(first[begin : begin + 20].sum()) for begin in (0, 20, 40)] == [20, 0, 20]
+
+
 def test_a_photo_that_shows_mostly_the_same_beans_shows_nothing_new() -> None:
     seen, new = looks(20), looks(20, seed=5)
-    mostly, partly = (np.concatenate([shaken(seen[:count]), new[count:]]) for count in (12, 6))
-    for second, shown in ((mostly, 0), (partly, 14)):
+    mostly, partly = (np.concatenate([shaken(seen[:count]), new[count:]]) for count in (11, 9))
+    for second, shown in ((mostly, 0), (partly, 11)):
         first = shown_first(images(40), photos(20, 20), np.concatenate([seen, second]))
         assert first[:20].all()
         assert first[20:].sum() == shown

@@ -115,7 +115,7 @@ def pixels_of(images: NDArray[np.uint8], config: CropConfig) -> NDArray[np.int64
     if config.subject == "whole":
         return np.full(len(images), config.size**2)
     shown = reduce(np.logical_or, (channel != BLANK for channel in np.moveaxis(images, -1, 0)))
-    return np.maximum([np.count_nonzero(subject) for subject in shown], 1)
+    return np.array([max(np.count_nonzero(subject), 1) for subject in shown], np.int64)
 
 
 def fit_zoom(contours_per_photo: Sequence[Sequence[NDArray[np.float32]]], config: CropConfig) -> CropConfig:

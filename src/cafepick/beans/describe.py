@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import cv2
 import numpy as np
 
-from cafepick.beans.regions import Regions, blurred, filtered, means, window_of
+from cafepick.beans.regions import STEP, Regions, blurred, filtered, means, window_of
 from cafepick.cores import cores, shared
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _texture(regions: Regions) -> NDArray[np.float64]:
     finer, step, done = light, 1, 0.0
     for band in BANDS:  # Gaussian means of what lies inside the outline (normalised convolution), in a pyramid
         width, apart = band * regions.unit, 1
-        while 2 * apart <= done / step:  # a pixel a width shows all that is left
+        while 2 * apart <= done / step and 2 * apart * step <= STEP:  # a pixel a width shows all that is left
             apart *= 2
         finer = np.ascontiguousarray(finer[:, ::apart, ::apart])
         inside, inner = (np.ascontiguousarray(of[:, ::apart, ::apart]) for of in (inside, inner))

@@ -215,9 +215,10 @@ def blurred(pictures: NDArray[np.float32], width: float) -> NDArray[np.float32]:
 def means(pictures: NDArray[Any], where: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the mean (n,) of each picture (n, h, w) where it is to be looked at; 0 where nowhere."""
     counts = np.array([np.count_nonzero(some) for some in where])
-    values = np.append(pictures[where], pictures.dtype.type(0))  # the last may have none
-    sums = np.add.reduceat(values, np.cumsum(counts) - counts, dtype=np.float64)
-    return np.where(counts, sums / np.maximum(counts, 1), 0)
+    some, found = counts > 0, np.zeros(len(counts))
+    if some.any():
+        found[some] = np.add.reduceat(pictures[where], (np.cumsum(counts) - counts)[some], dtype=np.float64)
+    return found / np.maximum(counts, 1)
 
 
 def _window(values: NDArray[Any], left: int, top: int, beyond: int) -> NDArray[Any]:

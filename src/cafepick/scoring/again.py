@@ -6,6 +6,7 @@ photographed twice and the frames of a film are not: a subject would be judged b
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 ALIKE: Final = 0.3
 """Two beans are one if their distance is below this part of the median distance to others. Of 1,190 different beans
 (USK), 6 of 708,000 pairs are as near; of trays photographed again, turned by 180 degrees, 8 of 10 beans."""
+NEARER: Final = 0.75
+"""... and below this part of the distance to the nearest in the same photo, which is another one: lots that look
+different are far from each other, and all of one lot near by comparison."""
 MOSTLY: Final = 0.5
 """A photo of which earlier ones show so many subjects shows none that is new."""
 COMPARED: Final = 512
@@ -32,7 +36,7 @@ def shown_first(
         photos: (n,) number of the photo that each comes from.
         looks: (n, d) how each looks, in standard deviations of good ones, where that tells beans apart.
     """
-    seen = [image.tobytes() for image in images]
+    seen = [blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images]
     first_in: dict[bytes, int] = {}
     for photo, image in sorted(zip(photos.tolist(), seen, strict=True)):
         first_in.setdefault(image, photo)
@@ -50,7 +54,10 @@ def _mark_alike(again: NDArray[np.bool_], photos: NDArray[np.int64], looks: NDAr
         if not (len(others) and earlier.any()):
             continue
         far = np.median(_distances(looks[mine], looks[others]), axis=1)
-        alike = _distances(looks[mine], looks[earlier]).min(axis=1) < ALIKE * far
+        beside = _distances(looks[mine], looks[mine])
+        np.fill_diagonal(beside, np.inf)
+        limit = np.minimum(ALIKE * far, NEARER * beside.min(axis=1))
+        alike = _distances(looks[mine], looks[earlier]).min(axis=1) < limit
         again[mine] |= alike | (np.mean(alike | again[mine]) >= MOSTLY)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafepick.errors import OutputError
-from cafepick.files import replacing, write_csv, write_json, write_text
+from cafepick.files import copy_file, replacing, write_csv, write_json, write_text
 
 
 def names_in(folder: Path) -> list[str]:
@@ -109,3 +109,14 @@ def test_names_that_are_not_utf_8_can_be_written(tmp_path: Path):
     assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "image\n\\udc83R.jpg\n"
     write_json(tmp_path / "a.json", [name])
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [name]
+
+
+def test_a_copy_is_whole_and_its_missing_source_is_named(tmp_path: Path):
+    source, copy = tmp_path / "one.bin", tmp_path / "deep" / "two.bin"
+    source.write_bytes(bytes(range(256)) * 9000)
+    copy_file(source, copy)
+    assert copy.read_bytes() == source.read_bytes()
+    with pytest.raises(OutputError, match=r"cannot read .*gone\.bin: No such file"):
+        copy_file(tmp_path / "gone.bin", copy)
+    assert copy.read_bytes() == source.read_bytes()
+    assert sorted(path.name for path in tmp_path.rglob("*.bin")) == ["one.bin", "two.bin"]

@@ -16,7 +16,7 @@ from cafepick.artefact import load_artefact, save_artefact
 from cafepick.data.demo import DrawnTray
 from cafepick.server.lock import is_held
 from cafepick.server.schemas import Stage
-from cafepick.server.teaching import NO_WORD
+from cafepick.server.teaching import NO_WORD, TAUGHT
 from cafepick.server.trainer import ATTEMPTS
 
 pytestmark = pytest.mark.timeout(900)  # trainings are niced, and other tests keep the cores busy
@@ -56,7 +56,7 @@ def weights(path: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory, trays: list[Path]) -> Iterator[tuple[Served, dict[str, Any]]]:
     """A server on which one training went through undisturbed, and its events."""
-    server = Served(tmp_path_factory.mktemp("teaching"))
+    server = Served(tmp_path_factory.mktemp("teaching") / "with a space")
     with server.client() as client:
         made = client.post("/trainings", json=wish(client, trays)).json()
         events = list(events_of(client, made["id"]))
@@ -199,6 +199,8 @@ def test_a_copy_of_a_model_is_calibrated_in_the_light_of_other_photos(
         assert (made["name"], made["size"], made["training_id"]) == ("Evening", 32, last["id"])
         assert made["calibration_subjects"] == last["held_back"] == pytest.approx(6 * 39, abs=6)
         assert (last["subjects"], last["samples"], last["unticked"]) == (None, [], 6)
+        assert (last["shown_again"], last["knows_light"]) == (6 * 39 - last["held_back"], True)
+        assert not (server.data / "trainings" / last["id"] / TAUGHT).exists()
         assert client.get(f"/models/{made['id']}/report.html").status_code == 200
         told = [checked(client, model, evening[0], false_reject=0.1)["warnings"] for model in (base, made["id"])]
         assert [any("photos" in warning for warning in warnings) for warnings in told] == [True, False], told
@@ -235,6 +237,15 @@ def test_a_calibration_that_cannot_work_says_why(
         assert "1 of the 1 photos in the photos given are among those that the model learnt from" in said
         assert f"first {trays[0].name}: " in said
         assert uploaded(client, trays[0]) not in said
+        damaged = uploaded(client, evening[1])
+        next((server.data / "photos").rglob(f"{damaged}*")).write_bytes(b"no photo any more")
+        photos = [*wished["photos"], {"id": damaged}]
+        asked = client.post("/trainings", json={**wished, "photos": photos}).json()
+        *_, (_, last) = events_of(client, asked["id"])
+        assert (last["state"], last["knows_light"]) == ("done", False)
+        assert [one["name"] for one in last["skipped"]] == [evening[1].name]
+        assert "space" not in last["skipped"][0]["reason"]
+        assert last["skipped"][0]["reason"].startswith(evening[1].name)
 
 
 def test_a_calibration_whose_process_always_dies_is_given_up(

@@ -257,6 +257,8 @@ class TrainingOut(BaseModel):
     finished: str | None
     subjects: int | None
     held_back: int | None
+    shown_again: int | None
+    knows_light: bool | None
     skipped: list[Skipped]
     model: str | None
     error: Problem | None

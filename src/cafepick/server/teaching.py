@@ -115,7 +115,7 @@ def main(folder: Path) -> int:
     from cafepick.files import write_json  # noqa: PLC0415
 
     try:
-        facts = _calibrate(folder, told) if (folder / TAUGHT).is_file() else _teach(folder, told)
+        facts = _calibrate(folder, told) if _wish(folder).get("model") else _teach(folder, told)
     except _StoppedError:
         return 0
     except CafepickError as error:
@@ -130,7 +130,7 @@ def main(folder: Path) -> int:
 def _calibrate(folder: Path, told: Told) -> dict[str, Any]:
     """Calibrate what lies in ``TAUGHT``; it is quick, so an interrupted one begins anew."""
     from cafepick.detector import Detector  # noqa: PLC0415
-    from cafepick.jobs.calibrate import calibrate_on  # noqa: PLC0415
+    from cafepick.jobs.calibrate import AGAIN, calibrate_on, knows_other_light  # noqa: PLC0415
     from cafepick.server.problems import called  # noqa: PLC0415
 
     wish = _wish(folder)
@@ -138,8 +138,15 @@ def _calibrate(folder: Path, told: Told) -> dict[str, Any]:
         detector = Detector.load(folder / TAUGHT, device=wish["device"])
     ready, subjects = calibrate_on(detector, _photos(folder, wish), where="the photos given", progress=told)
     ready.save(folder / "model.cafepick")
-    skipped, counted = _skipped(subjects.failures, subjects.empty), ready.facts["calibration"]["subjects"]
-    return {"steps": 0, "subjects": None, "held_back": counted, "skipped": skipped}
+    record = ready.facts["calibration"]
+    return {
+        "steps": 0,
+        "subjects": None,
+        "held_back": record["subjects"],
+        "shown_again": record.get(AGAIN, 0),
+        "knows_light": knows_other_light(ready),
+        "skipped": _skipped(subjects.failures, subjects.empty),
+    }
 
 
 def _teach(folder: Path, told: Told) -> dict[str, Any] | None:

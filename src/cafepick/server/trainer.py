@@ -41,8 +41,10 @@ ATTEMPTS: Final = 3
 """Starts without a step of progress before a training is given up."""
 GRACE: Final = 30.0
 """Seconds that a cancelled training has to stop by itself."""
-_PHOTO: Final = re.compile(r"\S*?([0-9a-f]{64})(?:\.\w+)?")
-"""Its id, and where it lies, which is nobody's business."""
+_DATA: Final = "\0"
+"""Stands for the data folder, whose path may have spaces in it."""
+_PHOTO: Final = re.compile(r"(?:\0\S*?)?([0-9a-f]{64})(?:\.\w+)?")
+"""A photo's id, and where it lies, which is nobody's business."""
 OVER: Final = ("done", "failed", "cancelled")
 
 
@@ -104,12 +106,17 @@ class Trainer:
             attempts=0,
             station=self._vault.station,
         )
-        if wish.model is not None:  # from now on it may be deleted
-            copy_file(self._models.path(wish.model), self._vault.training(training.id) / TAUGHT)
-        with self._store.writing() as session:
-            session.add(training)
-            session.flush()
-            session.add_all(TrainingPhoto(training_id=training.id, photo_id=digest) for digest in ids)
+        folder = self._vault.training(training.id)
+        try:
+            if wish.model is not None:  # from now on it may be deleted
+                copy_file(self._models.path(wish.model), folder / TAUGHT)
+            with self._store.writing() as session:
+                session.add(training)
+                session.flush()
+                session.add_all(TrainingPhoto(training_id=training.id, photo_id=digest) for digest in ids)
+        except BaseException:
+            self._vault.remove(folder)
+            raise
         return self.get(training.id)
 
     def get(self, training: str) -> TrainingOut:
@@ -312,15 +319,16 @@ class Trainer:
         """End a training or calibration for good, saying why in words that a client knows."""
         with self._store.reading() as session:
             calibrates = session.get_one(Training, training).wish.get("model")
-        said = self._with_names(said).replace(str(self._vault.training(training)), "the photos")
-        said = said.replace(str(self._vault.folder), "the data folder")
+        said = self._with_names(said.replace(str(self._vault.training(training)), "the photos"))
         code = "calibration_failed" if calibrates else "training_failed"
         self._close(training, "failed", {"code": code, "message": said})
 
     def _with_names(self, said: str) -> str:
         """Return what is said of photos with the names that clients gave them."""
+        said = said.replace(str(self._vault.folder), _DATA)
         names = self._names({found[1] for found in _PHOTO.finditer(said)})
-        return _PHOTO.sub(lambda found: names.get(found[1]) or "the photo", said)
+        said = _PHOTO.sub(lambda found: names.get(found[1]) or "the photo", said)
+        return said.replace(_DATA, "the data folder")
 
     def _names(self, ids: set[str]) -> dict[str, str]:
         if not ids:
@@ -344,6 +352,7 @@ class Trainer:
     ) -> None:
         reached = _read(self._vault.training(training) / "progress.json") or {}
         self._cancelled.pop(training, None)
+        (self._vault.training(training) / TAUGHT).unlink(missing_ok=True)
         with self._store.writing() as session:
             row = session.get_one(Training, training)
             row.state, row.finished, row.error = state, now(), error
@@ -377,6 +386,8 @@ class Trainer:
             finished=row.finished,
             subjects=progress.get("subjects"),
             held_back=progress.get("held_back"),
+            shown_again=progress.get("shown_again"),
+            knows_light=progress.get("knows_light"),
             skipped=self._skipped(progress.get("skipped", ())),
             model=row.model_id,
             error=row.error,

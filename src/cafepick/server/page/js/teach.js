@@ -99,7 +99,7 @@ export async function teachView(place, chosen = "") {
   function tell() {
     const beans = photos.reduce((sum, photo) => sum + photo.good, 0);
     total.textContent = photos.length ? t("teach.total", { beans: t("beans", { n: beans }), photos: t("photos", { n: photos.length }) }) : "";
-    form.tell({ isReady: photos.every((one) => one.isDone), all: photos.length, count: photos.filter((one) => one.good > 0).length, beans });
+    form.tell({ isReady: photos.every((one) => one.isDone), all: photos.filter((one) => one.id).length, count: photos.filter((one) => one.good > 0).length, beans });
   }
 
   async function start(wish) {

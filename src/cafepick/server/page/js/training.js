@@ -76,7 +76,7 @@ export async function trainingView(place, id) {
     const model = await get(`/models/${training.model}`).catch(() => null);
     const known = training.held_back !== null && (training.calibrates || training.subjects !== null);
     fill(place, h("h1", { class: "with-sign" }, sign(false), t("training.done", { name: model?.name ?? training.name })),
-      known && h("p", { class: "lead-line" }, wordsOf(training, "done.facts", { learnt: number(training.subjects ?? 0), kept: number(training.held_back) })),
+      known && h("p", { class: "lead-line" }, gained(training)),
       h("div", { class: "row" }, model && link(t("training.check"), { href: "#/check", kind: "primary", icon: "check" }), link(wordsOf(training, "again"), { href: startOf(training), icon: "teach" })),
       skipped(training), model && reportFrame(model),
       training.samples.length > 0 && h("div", { class: "training" }, seen.element));
@@ -103,6 +103,17 @@ const stageName = (stage) => (has(`training.stage.${stage}`) ? t(`training.stage
 
 /** What is said of a training, or of a calibration. */
 const wordsOf = (training, key, fields) => t(training.calibrates ? `calibration.${key}` : `training.${key}`, fields);
+
+/** What a training or calibration came to, in a sentence or some. */
+function gained(training) {
+  const kept = number(training.held_back);
+  if (!training.calibrates) return t("training.done.facts", { learnt: number(training.subjects), kept });
+  return [
+    t(training.subject === "beans" ? "calibration.done.facts" : "calibration.done.facts.whole", { kept }),
+    training.shown_again > 0 && t("calibration.done.again", { n: number(training.shown_again) }),
+    training.knows_light && t("calibration.done.light"),
+  ].filter(Boolean).join(" ");
+}
 
 /** Where one like it is begun. */
 const startOf = (training) => (training.calibrates ? `#/teach/${training.calibrates}` : "#/teach");

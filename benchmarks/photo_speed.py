@@ -1,11 +1,13 @@
 """A photo of 12 megapixels with 150 beans, from its file to verdicts and overlay: what ``cafepick detect`` does.
 
-    python benchmarks/photo_speed.py --model M.cafepick [--against FOLDER] [--json benchmarks/results/photo_speed.json]
+    python benchmarks/photo_speed.py --model M.cafepick [--against FOLDER [--its-model OLD.cafepick]]
+        [--json benchmarks/results/photo_speed.json]
 
 The photo is drawn and enlarged. On one core and on all, in turns, each in a process of its own after one run to warm
 up: the wall's clock, and the processor's time over all cores, which other programs hardly change. Of each the quickest
 run. Then every stage by itself, on one core, by processor time. ``FOLDER`` holds another version's package ``cafepick``
-(the ``src`` of an earlier commit), which takes turns with this one.
+(the ``src`` of an earlier commit), which takes turns with this one; ``OLD`` is a model of its own, trained on the same
+photos, where it cannot use this one's.
 """
 
 from __future__ import annotations
@@ -129,7 +131,8 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
 
 def elsewhere(options: argparse.Namespace, folder: Path, photo: Path, measure: str, threads: int) -> dict[str, float]:
     """Measure in a process of its own, by the package in ``folder``."""
-    command = [sys.executable, __file__, "--model", str(options.model), "--runs", str(options.runs)]
+    model = options.its_model if folder == options.against and options.its_model else options.model
+    command = [sys.executable, __file__, "--model", str(model), "--runs", str(options.runs)]
     command += ["--photo", str(photo), "--measure", measure, "--threads", str(threads)]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     if threads == 1:
@@ -156,6 +159,7 @@ def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--model", type=Path, required=True)
     flags.add_argument("--against", type=Path)
+    flags.add_argument("--its-model", type=Path)
     flags.add_argument("--runs", type=int, default=5)
     flags.add_argument("--rounds", type=int, default=2)
     flags.add_argument("--json", type=Path)

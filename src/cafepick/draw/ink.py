@@ -97,10 +97,16 @@ def paint(image: NDArray[np.uint8], region: NDArray[np.bool_], colour: Colour) -
 
 
 def _paint(image: NDArray[np.uint8], region: NDArray[np.bool_], colour: Colour) -> None:
-    tinted = (1 - PAINT_OPACITY) * image[region] + PAINT_OPACITY * np.array(colour)
-    image[region] = np.rint(tinted).astype(np.uint8)
+    cv2.copyTo(cv2.LUT(image, _tint(colour)), region.view(np.uint8), image)
     edges, _ = cv2.findContours(region.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(image, edges, -1, WHITE, 1, cv2.LINE_AA)
+
+
+@lru_cache(maxsize=8)
+def _tint(colour: Colour) -> NDArray[np.uint8]:
+    """(1, 256, 3) what becomes of each level of each channel."""
+    levels = np.arange(256)[None, :, None]
+    return np.rint((1 - PAINT_OPACITY) * levels + PAINT_OPACITY * np.array(colour)).astype(np.uint8)
 
 
 def _pieces(region: NDArray[np.bool_]) -> Iterator[Area]:

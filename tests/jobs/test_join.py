@@ -114,7 +114,8 @@ def test_what_is_kept_survives_the_file(joined: Joined, tmp_path: Path) -> None:
     facts = {"training": {"held_back_sha256": digest_of(joined.kept.images)}}
     model = Detector(joined.detector.networks, crop=joined.detector.crop, search=joined.detector.search, facts=facts)
     again = kept_aside(tmp_path, model)
-    for ours, theirs in zip(joined.kept, again, strict=True):
+    assert again.photos is joined.kept.photos is None
+    for ours, theirs in zip(joined.kept[:3], again[:3], strict=True):
         assert ours is not None
         assert theirs is not None
         np.testing.assert_array_equal(ours, theirs)

@@ -67,7 +67,7 @@ def calibrate(
     count = record["subjects"]
     typer.echo(f"{model}: threshold set by {count} good subjects ({where})")
     if again := record.get(AGAIN):
-        typer.echo(f"{again} more are left out: other photos show them too, and each counts once")
+        typer.echo(f"left out: {again} that other photos show too, as each counts once")
     if knows_other_light(ready):
         typer.echo("what is usual in their light is learnt from them too: beans in like light are compared with it")
     elif knows_other_light(detector):

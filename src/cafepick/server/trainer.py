@@ -88,8 +88,8 @@ class Trainer:
         """
         plain = wish.model_dump()
         steps = recipe_of(plain).gan.steps if wish.model is None else 0
+        taught = None if wish.model is None else self._models.path(wish.model)
         if wish.model is not None:
-            self._models.path(wish.model)
             plain |= self._models.as_taught(wish.model)
         ids = [photo.id for photo in wish.photos]
         if len(set(ids)) < len(ids):
@@ -108,8 +108,8 @@ class Trainer:
         )
         folder = self._vault.training(training.id)
         try:
-            if wish.model is not None:  # from now on it may be deleted
-                copy_file(self._models.path(wish.model), folder / TAUGHT)
+            if taught is not None:
+                copy_file(taught, folder / TAUGHT)  # from now on the model may be deleted
             with self._store.writing() as session:
                 session.add(training)
                 session.flush()

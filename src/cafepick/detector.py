@@ -292,26 +292,29 @@ class Detector:
         Raises:
             ConfigError: the model needs descriptors, and there are none.
         """
-        return self._score(images, None if descriptors is None else lambda: descriptors, progress=progress)
+        looks = self.appearance
+        if looks is None:
+            return self._score(images, progress=progress)
+        if descriptors is None:
+            raise ConfigError("this model looks at size, shape and colour: give the descriptors of the crops too")
+        return self._score(images, lambda: looks.score(descriptors), progress=progress)
 
     def _score(
         self,
         images: NDArray[np.uint8],
-        descriptors: Callable[[], NDArray[np.float64]] | None,
+        appearance: Callable[[], NDArray[np.float64]] | None = None,
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> Scored:
-        """Score subjects, and ask for their descriptors when the networks are done."""
-        if self.appearance is not None and descriptors is None:
-            raise ConfigError("this model looks at size, shape and colour: give the descriptors of the crops too")
+        """Score subjects, and ask for the scores (n,) of their appearance when the networks are done."""
         scored = self.networks.score(
             images, self.search, method=self.method, precision=self.precision, progress=progress
         )
         if self.search.differences == "standardised" and self.method != "exact":
             scored = _per_pixel(scored, pixels_of(images, self.crop))
         parts = dict(scored.parts)
-        if self.appearance is not None and descriptors is not None:
-            parts[APPEARANCE] = self.appearance.score(descriptors())
+        if appearance is not None:
+            parts[APPEARANCE] = appearance()
         score = scored.score if self.fusion is None else self.fusion.score(parts)
         return replace(scored, parts=parts, score=score)
 
@@ -432,9 +435,17 @@ class Detector:
         """Judge crops as if each were bean 1 of its photo; they are measured while the networks look at them."""
         if not crops:
             return
-        measured = None if self.appearance is None else aside(lambda: descriptors_of(crops, self.crop))
-        scored = self._score(np.stack([crop.image for crop in crops]), measured)
-        descriptors = None if measured is None else measured()
+        looks = self.appearance
+
+        def measure() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            assert looks is not None
+            descriptors = descriptors_of(crops, self.crop)
+            return descriptors, looks.score(descriptors)
+
+        measured = None if looks is None else aside(measure)
+        images = np.stack([crop.image for crop in crops])
+        scored = self._score(images, None if measured is None else lambda: measured()[1])
+        descriptors = None if measured is None else measured()[0]
         p_values = self._calibrated().p_values(scored.score)
         known = self.part_calibrations
         parts = {part: known[part].p_values(scores) for part, scores in scored.parts.items() if part in known}

@@ -15,6 +15,7 @@ little or nothing is taken. Good subjects that come to calibrate with, in such a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -22,7 +23,7 @@ import numpy as np
 from cafepick.errors import ArtefactError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,6 +35,9 @@ AS_IF: Final = 30.0
 """The m of the formula: good subjects of no light in particular."""
 TOLD: Final = 10.0
 """Good subjects that are shown for the sake of their light count so many times: it is the one to be judged in."""
+
+KEPT: Final = 256
+"""Surfaces whose shift is kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +84,7 @@ class Light:
 
     def evened(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n, d) descriptors as they would be in usual light, of (n, d + COLOURS)."""
-        surfaces = [tuple(row) for row in x[:, -COLOURS:].tolist()]
-        shifts = {surface: self.shift(np.array(surface)) for surface in set(surfaces)}  # there is one a photo
-        rows = [row[:-COLOURS] - shifts[surface] for row, surface in zip(x, surfaces, strict=True)]
+        rows = [row[:-COLOURS] - self._shift(*row[-COLOURS:].tolist()) for row in x]
         return np.array(rows).reshape(len(x), self.shifts.shape[1])
 
     def knows(self, surface: Sequence[float]) -> bool:
@@ -98,6 +100,11 @@ class Light:
         weights = self._like(surface)
         weights[self.trained :] *= TOLD
         return weights @ self.shifts / (weights.sum() + AS_IF)
+
+    @cached_property
+    def _shift(self) -> Callable[..., NDArray[np.float64]]:
+        """``shift``, computed once for all subjects of a photo: they lie on one surface."""
+        return lru_cache(maxsize=KEPT)(lambda *surface: self.shift(np.array(surface)))
 
     @property
     def is_told(self) -> bool:

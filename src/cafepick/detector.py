@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -436,13 +437,7 @@ class Detector:
         if not crops:
             return
         looks = self.appearance
-
-        def measure() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-            assert looks is not None
-            descriptors = descriptors_of(crops, self.crop)
-            return descriptors, looks.score(descriptors)
-
-        measured = None if looks is None else aside(measure)
+        measured = None if looks is None else aside(partial(_measured, crops, self.crop, looks))
         images = np.stack([crop.image for crop in crops])
         scored = self._score(images, None if measured is None else lambda: measured()[1])
         descriptors = None if measured is None else measured()[0]
@@ -509,6 +504,14 @@ def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verd
         else replace(next(judged), bean=bean, outline=outline)
         for bean, (outline, crop) in enumerate(zip(photo.outlines, photo.crops, strict=True), start=1)
     ]
+
+
+def _measured(
+    crops: Sequence[Crop], config: CropConfig, appearance: Appearance
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return descriptors (n, d) of crops, and the scores (n,) of their appearance."""
+    descriptors = descriptors_of(crops, config)
+    return descriptors, appearance.score(descriptors)
 
 
 def _per_pixel(scored: Scored, pixels: NDArray[np.int64]) -> Scored:

@@ -20,7 +20,9 @@ from cafepick.scoring.packed import (
     pack_discriminator,
     pack_encoder,
     pack_generator,
+    pairs_of,
     unblocked,
+    unpaired,
 )
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="this torch has no packed convolutions")
@@ -99,6 +101,20 @@ def test_one_pass_agrees_with_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
         assert_alike(getattr(packed, name), getattr(plain, name))
     torch.testing.assert_close(packed.residual, plain.residual, rtol=0.01, atol=0)
     torch.testing.assert_close(packed.discrimination, plain.discrimination, rtol=0.03, atol=0)
+
+
+@pytest.mark.parametrize(("kernel", "padding", "stride"), [(3, 1, 1), (3, 1, 2), (4, 1, 2), (5, 2, 2)])
+def test_pairs_of_a_convolution(kernel: int, padding: int, stride: int) -> None:
+    x, weight = torch.rand(2, 3, 8, 8, generator=seeded(2)), torch.rand(5, 3, kernel, kernel, generator=seeded(3))
+    pairs = conv2d(x, pairs_of(weight, stride), stride=(stride, 2 * stride), padding=padding)
+    torch.testing.assert_close(unpaired(pairs), conv2d(x, weight, stride=stride, padding=padding))
+
+
+def test_pairs_in_channels_last_memory_are_not_moved() -> None:
+    x = torch.rand(2, 16, 4, 4, generator=seeded(2)).contiguous(memory_format=torch.channels_last)
+    found = unpaired(x)
+    assert found.data_ptr() == x.data_ptr()
+    assert found.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_blocks_of_a_convolution() -> None:

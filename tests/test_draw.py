@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cafepick.draw import curves, masks, overlay, panel, sample_grid
-from cafepick.draw.ink import BLUE, GREEN, GREY, RED, VERMILION, paint, text_size
+from cafepick.draw import captioned_grid, curves, masks, overlay, panel, sample_grid
+from cafepick.draw.ink import BLUE, GREEN, GREY, INK, RED, VERMILION, paint, text, text_size
 from cafepick.draw.labels import Ground
 from cafepick.errors import MissingExtraError
 from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Verdict
@@ -301,6 +301,32 @@ def test_text_grows_with_its_font() -> None:
     small, large = text_size("NG 12", 12), text_size("NG 12", 24)
     assert large[0] == pytest.approx(2 * small[0], rel=0.15)
     assert large[1] > 1.6 * small[1]
+
+
+@pytest.mark.parametrize("words", ["greyer", "pygmy", "lot", "\u00c5ng"])
+def test_no_letter_is_cut_off(words: str) -> None:
+    sheet = np.full((60, 160, 3), 255, np.uint8)
+    text(sheet, words, (80, 30), height=20, colour=INK)
+    rows = np.flatnonzero((sheet < 255).any(axis=(1, 2)))
+    assert rows[-1] - rows[0] + 1 >= text_size(words, 20)[1] - 1
+
+
+@pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (8, 8, 1), (9, 8, 2)])
+def test_a_grid_with_words_shows_each_picture_and_its_words(count: int, columns: int, rows: int) -> None:
+    images = np.full((count, 64, 64, 3), 90, np.uint8)
+    grid = captioned_grid(images, [("name", "why")] * count)
+    assert ((grid == 90).all(axis=2)).sum() >= count * 128 * 128
+    step = grid.shape[1] // columns
+    assert (step, grid.shape[0] // rows) == (pytest.approx(182, abs=12), pytest.approx(174, abs=12))
+    assert (grid[140:172, :step] < 200).any(), "no words below the first"
+
+
+def test_words_too_long_for_their_picture_lose_their_middle() -> None:
+    images = np.full((2, 64, 64, 3), 255, np.uint8)
+    grid = captioned_grid(images, [("1: " + "x" * 200 + "end", "why\nnot"), ("", "")])
+    rows, columns = np.nonzero((grid < 200).any(axis=2))
+    assert columns.max() < grid.shape[1] / 2, "words run into the next picture"
+    assert rows.max() < grid.shape[0]
 
 
 def test_reasons_are_listed_one_by_one_until_they_are_too_many() -> None:

@@ -40,6 +40,8 @@ def test_a_model_its_curves_samples_and_facts(taught: Path, photos: DemoData) ->
     assert artefact.header["crop"]["scale"] == "relative"
     run = taught.with_suffix(".run")
     assert (run / "curves.png").is_file()
+    assert (run / "oddest.png").is_file()
+    assert len((run / "oddest.csv").read_text().splitlines()) == 1 + facts["subjects"] + facts["held_back"]
     assert sorted(path.name for path in (run / "samples").iterdir()) == [
         "step_000004.png",
         "step_000008.png",

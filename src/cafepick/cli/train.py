@@ -197,5 +197,10 @@ def summary(taught: Taught, lesson: Lesson) -> str:
         lines.append(f"{taught.cut} beans were left out because the frame cuts them")
     if taught.empty:
         lines.append(f"nothing was found in {len(taught.empty)} photos, first {taught.empty[0]}")
+    if lesson.recipe.fusion.appearance > 0:
+        lines.append(
+            f"the good ones least like the others are shown in {lesson.run / 'oddest.png'}: if some are not good, take "
+            f"them out and train anew"
+        )
     lines.append(f"look at {lesson.run / 'curves.png'} and the samples in {lesson.samples or lesson.run / 'samples'}")
     return "\n".join(lines)

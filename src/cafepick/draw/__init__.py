@@ -6,8 +6,8 @@
 - ``ink``: the palette, lines, text and paint, which the others share.
 """
 
-from cafepick.draw.panels import panel, pictures, sample_grid
+from cafepick.draw.panels import captioned_grid, panel, pictures, sample_grid
 from cafepick.draw.plots import curves
 from cafepick.draw.tray import masks, overlay
 
-__all__ = ["curves", "masks", "overlay", "panel", "pictures", "sample_grid"]
+__all__ = ["captioned_grid", "curves", "masks", "overlay", "panel", "pictures", "sample_grid"]

@@ -31,6 +31,8 @@ _SUBPIXEL_BITS: Final = 4
 SLACK: Final = 0.5
 """Pixels by which an outline may run beside the points that it is drawn through."""
 PAINT_OPACITY: Final = 0.55
+TALLEST: Final = "\u00c5gjpqy"
+"""Letters that reach as far up and down as any."""
 MARGIN: Final = 3
 """Pixels around a painted region that its edge's line may cover, and one more."""
 
@@ -152,7 +154,9 @@ def text(
 ) -> None:
     """Write ``words`` centred on ``place`` (x, y), if wanted with a rim of another colour around the letters."""
     rim = max(round(height / 7), 1) if halo is not None else 0
-    width, tall = (side + 2 * (rim + 2) for side in text_size(words, height))
+    wide, own = text_size(words, height)
+    tall = max(own, text_size(TALLEST, height)[1])  # letters sit on a line: low ones reach further below the middle
+    width, tall = wide + 2 * (rim + 2), tall + 2 * (rim + 2)
     area = Area(round(place[0] - width / 2), round(place[1] - tall / 2), width, tall)
     target = area.inside(image.shape[1], image.shape[0]).of(image)
     canvas = Image.fromarray(target)

@@ -12,6 +12,8 @@ from cafepick.draw import ink
 from cafepick.images import to_channels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from cafepick.draw.ink import Pixel
@@ -29,6 +31,14 @@ MAP_TOP: Final = 0.8
 
 SAMPLE_SIDE: Final = 64
 """Side of a sample in a grid, at least."""
+
+SHOWN_SIDE: Final = 128
+COLUMN: Final = 170
+COLUMNS: Final = 8
+"""Side of a picture in a grid with words and width of its column, at least, in pixels; pictures in a row."""
+LINE: Final = 17
+LETTERS: Final = 13
+"""Heights in pixels of such a line of words, and of its letters."""
 
 
 def panel(evidence: Evidence, truth: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
@@ -78,6 +88,38 @@ def sample_grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         large = to_channels(image, 3).repeat(factor, axis=0).repeat(factor, axis=1)
         grid[y : y + step - 2, x : x + step - 2] = large
     return grid
+
+
+def captioned_grid(images: NDArray[np.uint8], captions: Sequence[tuple[str, str]]) -> NDArray[np.uint8]:
+    """Lay images (n, size, size, c), n > 0, out in rows, each above two lines of words; (H, W, 3) RGB.
+
+    Words too long for their column lose their middle; what cannot be drawn in one line is a question mark.
+    """
+    factor = ceil(SHOWN_SIDE / images.shape[1])
+    side = images.shape[1] * factor
+    width, height = max(side, COLUMN) + GAP, side + 2 * LINE + GAP
+    grid = np.full(
+        (ceil(len(images) / COLUMNS) * height + GAP, min(len(images), COLUMNS) * width + GAP, 3), 255, np.uint8
+    )
+    for index, (image, lines) in enumerate(zip(images, captions, strict=True)):
+        row, column = divmod(index, COLUMNS)
+        y, middle = GAP + row * height, GAP / 2 + (column + 0.5) * width
+        x = round(middle - side / 2)
+        grid[y : y + side, x : x + side] = to_channels(image, 3).repeat(factor, axis=0).repeat(factor, axis=1)
+        for number, (words, colour) in enumerate(zip(lines, (ink.INK, ink.GREY), strict=True)):
+            place = (middle, y + side + (number + 0.5) * LINE)
+            ink.text(grid, _fitting(words, width - GAP), place, height=LETTERS, colour=colour)
+    return grid
+
+
+def _fitting(words: str, width: int) -> str:
+    """Leave out of the middle what makes words wider than this, in pixels."""
+    words = "".join(letter if letter.isprintable() else "?" for letter in words)
+    kept, shown = len(words), words
+    while kept > 2 and ink.text_size(shown, LETTERS)[0] > width:
+        kept -= 1
+        shown = f"{words[: ceil(kept / 2)]}…{words[len(words) - kept // 2 :]}"
+    return shown
 
 
 def _tile(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cafepick.config import CropConfig, ScaleKind, SheetKind
     from cafepick.data.sources import Source
-    from cafepick.types import Item, Scene
+    from cafepick.types import Box, Item, Scene
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a stage, how much of it is done and how much there is."""
@@ -45,6 +45,15 @@ class Failure:
     reason: str
 
 
+class Place(NamedTuple):
+    """Where a subject is in its photo."""
+
+    bean: int
+    """Its number there, from 1 on, as on an overlay."""
+    box: Box
+    """In pixels of the photo."""
+
+
 @dataclass(frozen=True, eq=False)
 class Subjects:
     """All subjects of a source, cut and ready for training or calibration."""
@@ -55,6 +64,8 @@ class Subjects:
     """(n, d) of the same, see ``beans.descriptors``."""
     groups: NDArray[np.int64]
     """(n,) which photo each crop comes from, as a position in ``names``."""
+    places: tuple[Place, ...]
+    """(n,) where each crop comes from in its photo."""
     names: tuple[str, ...]
     """The photos that gave at least one crop."""
     prints: tuple[str, ...]
@@ -78,6 +89,7 @@ class _Cutting(NamedTuple):
 
     images: list[NDArray[np.uint8]]
     descriptors: NDArray[np.float64]
+    places: list[Place]
     cut: int
     """Beans that the frame cuts."""
     print: str
@@ -164,8 +176,10 @@ def _cut(
         else:
             found = crop_beans(look.frame.look(photo), look.scene, look.frame.cutting(config))
         whole = [crop for crop in found if crop is not None]
+        boxes = found if look is None else look.frame.crops_back(found, look.frame.outlines_back(look.scene.outlines))
+        places = [Place(bean, crop.box) for bean, crop in enumerate(boxes, start=1) if crop is not None]
         images, cut_off = [crop.image for crop in whole], len(found) - len(whole)
-        return _Cutting(images, descriptors_of(whole, config), cut_off, print_of(photo))
+        return _Cutting(images, descriptors_of(whole, config), places, cut_off, print_of(photo))
 
     cuttings, failed = _each(looks, cut, "cutting crops", progress)
     full = [item for item, cutting in cuttings.items() if cutting.images]
@@ -175,6 +189,7 @@ def _cut(
         crops=np.stack([image for item in full for image in cuttings[item].images]),
         descriptors=np.concatenate([cuttings[item].descriptors for item in full]),
         groups=np.repeat(np.arange(len(full)), [len(cuttings[item].images) for item in full]),
+        places=tuple(place for item in full for place in cuttings[item].places),
         names=tuple(item.name for item in full),
         prints=tuple(cuttings[item].print for item in full),
         config=config,

@@ -36,6 +36,9 @@ class Joined(NamedTuple):
     """What was kept aside, with what an appearance that did not know them says of them."""
     scored: Mapping[str, Scored] | None
     """What ``score_each`` gave for them, if they were scored already."""
+    good: NDArray[np.float64] | None = None
+    """(n + m,) how unusual each good subject looks, by what all others taught; those kept aside last. None where the
+    model does not look."""
 
 
 class _Looks(NamedTuple):
@@ -81,7 +84,8 @@ def join(
         detector, kept if enough else _some(learnt_from, seed), stage="joining the parts", progress=progress
     )
     fusions = {way: Fusion.fit({**found.parts, **fixed}, asdict(weights)) for way, found in scored.items()}
-    return Joined(detector.with_parts(detector.appearance, fusions), kept, scored if enough else None)
+    ready = detector.with_parts(detector.appearance, fusions)
+    return Joined(ready, kept, scored if enough else None, fixed.get(APPEARANCE))
 
 
 def _some(good: Sample, seed: int) -> Sample:

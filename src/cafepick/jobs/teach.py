@@ -16,6 +16,7 @@ from cafepick.files import make_folder
 from cafepick.jobs.calibrate import Sample, calibrate_by_kept, digest_of, keep_aside, now
 from cafepick.jobs.gather import Failure, Progress, gather
 from cafepick.jobs.join import join
+from cafepick.jobs.oddest import write_oddest
 from cafepick.jobs.restore import forget_restorer, train_restorer
 from cafepick.jobs.runlog import RunLog
 from cafepick.jobs.seen import FIELD as LEARNT_FROM
@@ -187,6 +188,11 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         learnt_from = Sample(subjects.crops[~held], subjects.descriptors[~held])
         joined = join(detector, learnt_from, kept, recipe.fusion, seed=lesson.seed, progress=progress)
         keep_aside(lesson.run, joined.kept)
+        if joined.good is not None and joined.detector.appearance is not None:
+            order = np.argsort(held, kind="stable")  # those learnt from, then those kept aside
+            scores = np.empty(len(held))
+            scores[order] = joined.good
+            write_oddest(lesson.run, subjects, scores, joined.detector.appearance)
         ready = calibrate_by_kept(
             joined.detector, joined.kept, conditions=subjects.conditions, scored=joined.scored, progress=progress
         )

@@ -59,6 +59,11 @@ def in_words(reason: Reason) -> str:
     return f"{COMPARATIVES[reason.key][reason.high]} than {others}"
 
 
+def in_short(reason: Reason) -> str:
+    """Say in English what is odd, without how odd it is."""
+    return COMPARATIVES[reason.key][reason.high] if reason.key in COMPARATIVES else f"unusual {reason.key}"
+
+
 def reason_of(
     p_values: Mapping[str, float],
     names: Sequence[str],

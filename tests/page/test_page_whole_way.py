@@ -102,6 +102,33 @@ def teach(visitor: Visitor, server: Served, trays: list[Path], serve: Callable[.
     with server.client() as client:
         training = client.get("/trainings").json()["trainings"][0]
     assert (training["state"], training["unticked"], training["photos"]) == ("done", 2, len(trays))
+    leave_out_an_odd_one(visitor, server, training["id"])
+
+
+def leave_out_an_odd_one(visitor: Visitor, server: Served, training: str) -> None:
+    """What is marked among the oddest good beans is unticked in another training; that one is cancelled here."""
+    page = visitor.page
+    beans = page.locator(".odd")
+    with server.client() as client:
+        odd = client.get(f"/trainings/{training}/oddest").json()["oddest"]
+    assert beans.count() == len(odd)
+    go = visitor.button("Teach anew without the marked")
+    assert go.is_disabled()
+    beans.nth(1).click()
+    beans.nth(0).press("Enter")
+    beans.nth(0).press("Enter")  # not this one after all
+    visitor.shoot("oddest-laptop", whole=True)
+    visitor.button("Teach anew without the marked (1)").click()
+    page.wait_for_url(lambda url: "#/training/" in url and training not in url)
+    with server.client() as client:
+        newest = client.get("/trainings").json()["trainings"][0]
+        assert (newest["name"], newest["unticked"]) == ("Yirgacheffe", 3)
+        photos = client.get(f"/trainings/{newest['id']}/wish").json()["photos"]
+        assert odd[1]["bean"] in next(photo["unticked"] for photo in photos if photo["id"] == odd[1]["photo"])
+        client.post(f"/trainings/{newest['id']}/cancel")
+    page.get_by_role("heading", name="The training was cancelled").wait_for(timeout=60_000)
+    page.goto(f"{server.url}#/training/{training}")
+    page.get_by_role("heading", name="Yirgacheffe is ready").wait_for()
 
 
 def check_a_tray(visitor: Visitor, server: Served, tray: Path) -> dict[str, Any]:

@@ -95,6 +95,40 @@ def test_progress_comes_as_events_and_ends_with_a_model(
         assert [one["score"] for one in quick["verdicts"]] != [one["score"] for one in thorough["verdicts"]]
 
 
+def test_the_oddest_of_the_good_beans_can_be_left_out_of_another_training(
+    reference: tuple[Served, dict[str, Any]], trays: list[Path]
+) -> None:
+    server, taught = reference
+    with server.client() as client:
+        asked = wish(client, trays)
+        odd = client.get(f"/trainings/{taught['id']}/oddest").json()["oddest"]
+        assert len(odd) == 12  # of 118
+        photos = {photo["id"]: photo for photo in asked["photos"]}
+        for one in odd:
+            assert one["name"] in [path.name for path in trays]
+            assert set(one["why"]) == {"key", "high", "share"}
+            (bean,) = (
+                bean
+                for bean in client.get(f"/photos/{one['photo']}/beans").json()["beans"]
+                if bean["bean"] == one["bean"]
+            )
+            assert one["box"] == pytest.approx(bean["box"], abs=2), "another bean has that number"
+            assert one["bean"] not in photos[one["photo"]].get("unticked", [])
+        again = client.get(f"/trainings/{taught['id']}/wish").json()
+        assert again == {**asked, "photos": again["photos"], "subject": "beans", "seed": 0, "model": None}
+        assert [photo["unticked"] for photo in again["photos"]] == [[1, 2], [], []]
+        again["photos"][2]["unticked"] = [
+            bean["bean"] for bean in client.get(f"/photos/{again['photos'][2]['id']}/beans").json()["beans"]
+        ]
+        *_, (_, last) = events_of(client, client.post("/trainings", json=again).json()["id"])
+        assert (last["state"], last["skipped"]) == ("done", []), "a photo of which nothing is left is no fault"
+        found = client.get(f"/models/{last['model']}").json()["training"]
+        first = client.get(f"/models/{taught['id']}").json()["training"]
+        assert found["photos"] == first["photos"] - 1
+        assert code_of(client.get(f"/trainings/{'0' * 32}/oddest")) == (404, "no_such_training")
+        assert code_of(client.get(f"/trainings/{'0' * 32}/wish")) == (404, "no_such_training")
+
+
 def test_a_killed_server_and_a_killed_training_go_on_to_the_same_model(
     serve: Callable[..., Served], trays: list[Path], reference: tuple[Served, dict[str, Any]], tmp_path: Path
 ) -> None:

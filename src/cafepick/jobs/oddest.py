@@ -6,7 +6,7 @@ judged by what the others taught, so one that is alone of its kind stands out; m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cafepick.jobs.gather import Subjects
+    from cafepick.config import SubjectKind
+    from cafepick.jobs.gather import Place, Subjects
     from cafepick.scoring.appearance import Appearance
 
 PICTURE: Final = "oddest.png"
@@ -35,8 +36,20 @@ MOST: Final = 96
 """The picture shows this share of the good subjects, but so many of them at least and at most."""
 
 
-def write_oddest(folder: Path, subjects: Subjects, scores: NDArray[np.float64], appearance: Appearance) -> None:
-    """Write the picture and the table.
+class Odd(NamedTuple):
+    """A good subject that is unlike the others."""
+
+    image: str
+    """Name of its photo."""
+    place: Place
+    score: float
+    why: Reason
+
+
+def write_oddest(
+    folder: Path, subjects: Subjects, scores: NDArray[np.float64], appearance: Appearance
+) -> tuple[Odd, ...]:
+    """Write the picture and the table; return those that the picture shows, the oddest first.
 
     Args:
         folder: of the run.
@@ -48,14 +61,27 @@ def write_oddest(folder: Path, subjects: Subjects, scores: NDArray[np.float64], 
         OutputError: a file cannot be written.
     """
     order = np.argsort(-scores, kind="stable").tolist()
-    names, beans = names_of(subjects.config), subjects.config.subject == "beans"
-    rows, captions = [], []
-    for rank, one in enumerate(order, start=1):
-        image, (bean, box) = subjects.names[subjects.groups[one]], subjects.places[one]
-        why = reason_of({APPEARANCE: 0.0}, names, subjects.descriptors[one], appearance, Reason("combination"))
-        place = tuple(round(side, 1) for side in box)
-        rows.append((image, bean, *place, round(float(scores[one]), 4), in_words(why)))
-        captions.append((f"{rank}: {image}{f', {bean}' if beans else ''}", in_short(why)))
+    names, nothing = names_of(subjects.config), Reason("combination")
+    oddest = tuple(
+        Odd(
+            subjects.names[subjects.groups[one]],
+            subjects.places[one],
+            float(scores[one]),
+            reason_of({APPEARANCE: 0.0}, names, subjects.descriptors[one], appearance, nothing),
+        )
+        for one in order
+    )
     shown = min(max(round(SHARE * len(order)), LEAST), MOST, len(order))
-    write_image(folder / PICTURE, captioned_grid(subjects.crops[order[:shown]], captions[:shown]))
-    write_csv(folder / TABLE, COLUMNS, rows)
+    captions = [_caption(rank, odd, subjects.config.subject) for rank, odd in enumerate(oddest[:shown], start=1)]
+    write_image(folder / PICTURE, captioned_grid(subjects.crops[order[:shown]], captions))
+    write_csv(folder / TABLE, COLUMNS, map(_row, oddest))
+    return oddest[:shown]
+
+
+def _caption(rank: int, odd: Odd, subject: SubjectKind) -> tuple[str, str]:
+    return f"{rank}: {odd.image}{f', {odd.place.bean}' if subject == 'beans' else ''}", in_short(odd.why)
+
+
+def _row(odd: Odd) -> tuple[object, ...]:
+    box = (round(side, 1) for side in odd.place.box)
+    return (odd.image, odd.place.bean, *box, round(odd.score, 4), in_words(odd.why))

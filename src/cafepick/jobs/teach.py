@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from cafepick.files import make_folder
 from cafepick.jobs.calibrate import Sample, calibrate_by_kept, digest_of, keep_aside, now
 from cafepick.jobs.gather import Failure, Progress, gather
 from cafepick.jobs.join import join
-from cafepick.jobs.oddest import write_oddest
+from cafepick.jobs.oddest import Odd, write_oddest
 from cafepick.jobs.restore import forget_restorer, train_restorer
 from cafepick.jobs.runlog import RunLog
 from cafepick.jobs.seen import FIELD as LEARNT_FROM
@@ -111,6 +111,8 @@ class Taught:
     crop: CropConfig
     note: str = ""
     """What a user should know about the sheets of paper in the photos."""
+    oddest: tuple[Odd, ...] = ()
+    """Good subjects least like the others; none where the model does not look at their appearance."""
 
 
 def crop_config(
@@ -192,7 +194,8 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
             order = np.argsort(held, kind="stable")  # those learnt from, then those kept aside
             scores = np.empty(len(held))
             scores[order] = joined.good
-            write_oddest(lesson.run, subjects, scores, joined.detector.appearance)
+            oddest = write_oddest(lesson.run, subjects, scores, joined.detector.appearance)
+            taught = replace(taught, oddest=oddest)
         ready = calibrate_by_kept(
             joined.detector, joined.kept, conditions=subjects.conditions, scored=joined.scored, progress=progress
         )

@@ -264,6 +264,31 @@ class TrainingOut(BaseModel):
     error: Problem | None
 
 
+class Why(BaseModel):
+    """The leading reason, for pages that have their own words for it; see ``types.Reason``."""
+
+    key: str
+    high: bool
+    share: float
+
+
+class OddBean(BaseModel):
+    """A good bean that is least like the others of its training."""
+
+    photo: str
+    name: str
+    bean: int | None
+    """Its number among the beans of its photo, to untick it by; None where none of them lies there any more."""
+    box: BoxOut
+    why: Why
+
+
+class OddestOut(BaseModel):
+    """Those of a training, the oddest first."""
+
+    oddest: list[OddBean]
+
+
 class TrainingPage(BaseModel):
     """Some trainings, newest first."""
 
@@ -362,14 +387,6 @@ class CheckSummary(BaseModel):
     corrected: CorrectedOut
     error: Problem | None
     station: str
-
-
-class Why(BaseModel):
-    """The leading reason, for pages that have their own words for it; see ``types.Reason``."""
-
-    key: str
-    high: bool
-    share: float
 
 
 class VerdictOut(BaseModel):

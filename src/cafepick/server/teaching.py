@@ -20,7 +20,7 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -154,8 +154,16 @@ def _teach(folder: Path, told: Told) -> dict[str, Any] | None:
     taught = _taught(folder, told)
     if not taught.finished:
         return None
-    skipped = _skipped(taught.failures, taught.empty)
-    return {"steps": taught.steps, "subjects": taught.subjects, "held_back": taught.held_back, "skipped": skipped}
+    return {
+        "steps": taught.steps,
+        "subjects": taught.subjects,
+        "held_back": taught.held_back,
+        "skipped": _skipped(taught.failures, taught.empty),
+        "oddest": [
+            {"photo": odd.image, "bean": odd.place.bean, "box": odd.place.box._asdict(), "why": asdict(odd.why)}
+            for odd in taught.oddest
+        ],
+    }
 
 
 def _taught(folder: Path, told: Told) -> Taught:

@@ -28,7 +28,7 @@ from cafepick.server.lock import is_held
 from cafepick.server.models import Models
 from cafepick.server.photos import Photos
 from cafepick.server.problems import ApiError
-from cafepick.server.schemas import TrainingOut, TrainingWish
+from cafepick.server.schemas import OddBean, TrainingOut, TrainingWish
 from cafepick.server.store.engine import Store
 from cafepick.server.store.tables import Photo, Training, TrainingPhoto
 from cafepick.server.teaching import TAUGHT, recipe_of
@@ -189,12 +189,55 @@ class Trainer:
         """
         return self._picture(training, Path("curves.png"))
 
+    def oddest(self, training: str) -> list[OddBean]:
+        """Return the good beans of a training that are least like the others, the oddest first.
+
+        Raises:
+            ApiError: there is no such training.
+        """
+        wish, progress = self._recorded(training)
+        odd = progress.get("oddest", [])
+        names = self._names({one["photo"] for one in odd})
+        return [
+            OddBean(
+                photo=one["photo"],
+                name=names.get(one["photo"], ""),
+                bean=1 if wish["subject"] == "whole" else self._bean_at(one["photo"], one["box"]),
+                box=one["box"],
+                why=one["why"],
+            )
+            for one in odd
+        ]
+
+    def wished(self, training: str) -> TrainingWish:
+        """Return what a training was asked for with.
+
+        Raises:
+            ApiError: there is no such training.
+        """
+        wish, _ = self._recorded(training)
+        asked = ("name", "photos", "model") if wish.get("model") else TrainingWish.model_fields
+        return TrainingWish.model_validate({name: wish[name] for name in asked})
+
     def numbers(self) -> dict[str, int]:
         """Return how many trainings wait and run."""
         with self._store.reading() as session:
             rows = session.execute(select(Training.state, func.count()).group_by(Training.state)).all()
         found = {state: number for state, number in rows}  # noqa: C416 - rows are no pairs to pyright
         return {"queued": found.get("queued", 0), "running": found.get("running", 0)}
+
+    def _recorded(self, training: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return wish and progress of a training."""
+        self.get(training)
+        with self._store.reading() as session:
+            row = session.get_one(Training, training)
+            return row.wish, row.progress
+
+    def _bean_at(self, photo: str, box: dict[str, float]) -> int | None:
+        """Return the number that clients know a bean by: a training numbers those that were left to it."""
+        beans = self._photos.beans(photo)
+        best = max(beans, key=lambda bean: _overlap(bean["box"], box), default=None)
+        return best["bean"] if best is not None and _overlap(best["box"], box) > 0 else None
 
     def _picture(self, training: str, name: Path) -> Path:
         self.get(training)
@@ -292,6 +335,7 @@ class Trainer:
         if not (folder / "lesson.json").is_file():
             make_folder(folder)
             photos = [self._lesson_photo(photo) for photo in wish["photos"]]
+            photos = [photo for photo in photos if photo["outlines"] != []] or photos  # nothing is left of the others
             write_json(folder / "lesson.json", {**wish, "photos": photos, "device": self._device})
         reached = _read(folder / "progress.json") or {}
         with self._store.writing() as session:
@@ -408,6 +452,13 @@ def _read(path: Path) -> dict[str, Any] | None:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _overlap(one: dict[str, float], other: dict[str, float]) -> float:
+    """Return the area that two boxes share."""
+    sides = (("x", "width"), ("y", "height"))
+    shared = [min(one[a] + one[b], other[a] + other[b]) - max(one[a], other[a]) for a, b in sides]
+    return max(shared[0], 0) * max(shared[1], 0)
 
 
 def _tail(path: Path) -> str:

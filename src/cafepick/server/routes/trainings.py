@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, StreamingResponse
 
 from cafepick.server.problems import ApiError
 from cafepick.server.routes.answers import FOREVER, PICTURE
-from cafepick.server.schemas import KeyPath, Limit, Offset, State, TrainingOut, TrainingPage, TrainingWish
+from cafepick.server.schemas import KeyPath, Limit, OddestOut, Offset, State, TrainingOut, TrainingPage, TrainingWish
 from cafepick.server.station import Here, Station
 from cafepick.server.trainer import OVER
 
@@ -73,6 +73,18 @@ def get_sample(training: KeyPath, step: Annotated[int, Path(ge=0, le=10**9)], he
 def get_curves(training: KeyPath, here: Here) -> Response:
     """Return the curves of losses and accuracies."""
     return FileResponse(here.trainer.curves(training), media_type="image/png", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/{training}/oddest")
+def get_oddest(training: KeyPath, here: Here) -> OddestOut:
+    """Return the good beans that are least like the others: is one of them defective?"""
+    return OddestOut(oddest=here.trainer.oddest(training))
+
+
+@router.get("/{training}/wish")
+def get_wish(training: KeyPath, here: Here) -> TrainingWish:
+    """Return what the training was asked for with, to ask for another like it."""
+    return here.trainer.wished(training)
 
 
 @router.delete("/{training}", status_code=204)

@@ -4,6 +4,7 @@ import { announce, fill, h } from "./dom.js";
 import { address, ask, get } from "./api.js";
 import { button, failure, link, sure } from "./parts.js";
 import { reportFrame } from "./models.js";
+import { oddest } from "./oddest.js";
 import { sign } from "./rows.js";
 import { duration, has, moment, number, percent, t } from "./words.js";
 
@@ -74,11 +75,12 @@ export async function trainingView(place, id) {
 
   async function showModel(training) {
     const model = await get(`/models/${training.model}`).catch(() => null);
+    const odd = await oddest(training).catch(() => null); // an older server does not know them
     const known = training.held_back !== null && (training.calibrates || training.subjects !== null);
     fill(place, h("h1", { class: "with-sign" }, sign(false), t("training.done", { name: model?.name ?? training.name })),
       known && h("p", { class: "lead-line" }, gained(training)),
       h("div", { class: "row" }, model && link(t("training.check"), { href: "#/check", kind: "primary", icon: "check" }), link(wordsOf(training, "again"), { href: startOf(training), icon: "teach" })),
-      skipped(training), model && reportFrame(model),
+      skipped(training), odd, model && reportFrame(model),
       training.samples.length > 0 && h("div", { class: "training" }, seen.element));
     seen.tell(training);
   }

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cafepick.config import FusionConfig
+from cafepick.beans.describe import LIGHT, NAMES
+from cafepick.beans.descriptors import places_of
+from cafepick.config import CropConfig, FusionConfig, SubjectKind
 from cafepick.detector import Detector
 from cafepick.jobs.calibrate import ENOUGH_FOR_SCALES, Sample, calibrate_by_kept, digest_of, keep_aside, kept_aside
-from cafepick.jobs.join import Joined, join
+from cafepick.jobs.join import Joined, join, learn_looks
 from cafepick.scoring.appearance import fit_appearance
+from cafepick.scoring.calibrate import Calibration
 from cafepick.scoring.fusion import APPEARANCE, COMPARISON, RECONSTRUCTION
 
 WEIGHTS = FusionConfig(reconstruction=0.2, comparison=0.5, appearance=1.0)
@@ -52,7 +55,9 @@ def test_the_appearance_knows_the_light_of_those_kept_aside(joined: Joined, lots
 
 def test_those_kept_aside_are_judged_by_an_appearance_without_them(joined: Joined, lots: tuple[Sample, Sample]) -> None:
     learnt_from, kept = lots
-    expected = fit_appearance(learnt_from.descriptors, seed=0, light_last=True).score(kept.descriptors)
+    all_of_them = len(learnt_from.descriptors) + len(kept.descriptors)
+    blind = fit_appearance(learnt_from.descriptors, seed=0, as_if=all_of_them, light_last=True)
+    expected = blind.score(kept.descriptors)
     assert joined.kept.unusual is not None
     np.testing.assert_allclose(joined.kept.unusual, expected)
     ready = calibrate_by_kept(joined.detector, joined.kept, scored=joined.scored, progress=lambda *_: None)
@@ -119,3 +124,27 @@ def test_what_is_kept_survives_the_file(joined: Joined, tmp_path: Path) -> None:
         assert ours is not None
         assert theirs is not None
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("subject", ["beans", "whole"])
+def test_what_judges_those_kept_aside_is_as_fine_as_what_judges_new_subjects(subject: SubjectKind) -> None:
+    """It learnt from fewer, and kinds, shrinkage and components go by their number: the promise would break."""
+    crop, rng, kept_aside_of_each, known, rate = (
+        CropConfig(size=32, subject=subject),
+        np.random.default_rng(0),
+        30,
+        200,
+        0.1,
+    )
+    width = len(NAMES) if subject == "beans" else 4 * (places_of(crop) or 0)
+    mixed = np.linalg.qr(rng.normal(size=(width, width)))[0]
+    x = (rng.normal(size=(600, width)) * np.arange(1, width + 1) ** -0.5) @ mixed
+    if subject == "beans":
+        x = np.concatenate([x, np.zeros((len(x), len(LIGHT)))], axis=1)
+    nothing, realised = np.zeros((1, 1, 1, 3), np.uint8), []
+    for seed in range(3):
+        kept, learnt, new = np.split(np.random.default_rng(seed).permutation(x), [kept_aside_of_each, known])
+        looks = learn_looks(Sample(nothing, learnt), Sample(nothing, kept), crop, seed=seed, progress=lambda *_: None)
+        threshold = Calibration.fit(looks.unusual).threshold(rate)
+        realised.append(float(np.mean(looks.appearance.score(new) > threshold)))
+    assert 0.02 < np.mean(realised) < 0.18, realised

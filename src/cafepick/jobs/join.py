@@ -41,7 +41,7 @@ class Joined(NamedTuple):
     model does not look."""
 
 
-class _Looks(NamedTuple):
+class Looks(NamedTuple):
     """What good subjects look like."""
 
     appearance: Appearance
@@ -75,7 +75,7 @@ def join(
         return Joined(detector, kept, None)
     fixed: dict[str, NDArray[np.float64]] = {}
     if weights.appearance > 0:
-        looks = _learn_looks(learnt_from, kept, detector.crop, seed=seed, progress=progress)
+        looks = learn_looks(learnt_from, kept, detector.crop, seed=seed, progress=progress)
         detector = detector.with_parts(looks.appearance, {})
         kept = kept._replace(unusual=looks.unusual)
         fixed[APPEARANCE] = looks.good
@@ -93,15 +93,22 @@ def _some(good: Sample, seed: int) -> Sample:
     return Sample(good.images[rows], good.descriptors[rows])
 
 
-def _learn_looks(learnt_from: Sample, kept: Sample, crop: CropConfig, *, seed: int, progress: Progress) -> _Looks:
+def learn_looks(learnt_from: Sample, kept: Sample, crop: CropConfig, *, seed: int, progress: Progress) -> Looks:
+    """Learn what good subjects look like, from those learnt from and those kept aside; arguments are those of ``join``.
+
+    Those kept aside are judged by what the others taught, as finely as new subjects will be by what all taught: it is
+    fitted as if it had as many. Else new ones would be judged by more components or kinds than set the threshold.
+    """
     stage, places, light_last = "learning the appearance", places_of(crop), tells_light(crop)
     everything = np.concatenate([learnt_from.descriptors, kept.descriptors])
     progress(stage, 0, 3)
     appearance = fit_appearance(everything, seed=seed, places=places, light_last=light_last)
     progress(stage, 1, 3)
-    blind = fit_appearance(learnt_from.descriptors, seed=seed, places=places, light_last=light_last)
+    blind = fit_appearance(
+        learnt_from.descriptors, seed=seed, places=places, as_if=len(everything), light_last=light_last
+    )
     unusual = blind.score(kept.descriptors)
     progress(stage, 2, 3)
     good = scores_without_self(everything, seed=seed, places=places, light_last=light_last)
     progress(stage, 3, 3)
-    return _Looks(appearance, good, unusual)
+    return Looks(appearance, good, unusual)

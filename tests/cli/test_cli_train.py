@@ -69,6 +69,26 @@ def test_a_run_that_was_struck_goes_on_to_the_same_model(
     assert (run / "log.csv").read_bytes() == (taught.with_suffix(".run") / "log.csv").read_bytes()
 
 
+def test_a_ctrl_c_while_the_encoder_learns_loses_nothing(photos: DemoData, tmp_path: Path) -> None:
+    model = tmp_path / "beans.cafepick"
+    run = model.with_suffix(".run")
+    command = train_command(photos, model)
+    process = subprocess.Popen(command, env=ONE_THREAD, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    next(line for line in process.stderr if "training the encoder" in line)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert (run / "encoder.safetensors").is_file(), "its steps are lost"
+    reached = len((run / "encoder_log.csv").read_text().splitlines()) - 1
+    again = subprocess.Popen([*command, "--resume", str(run)], env=ONE_THREAD, stderr=subprocess.PIPE, text=True)
+    assert again.stderr is not None
+    line = next(line for line in again.stderr if "training the encoder" in line)
+    again.send_signal(signal.SIGINT)
+    again.communicate(timeout=120)
+    assert int(re.search(r"encoder: (\d+)/", line)[1]) > reached  # type: ignore[index]
+
+
 def test_a_training_is_not_overwritten_by_chance(run: Run, taught: Path, photos: DemoData) -> None:
     folder = taught.with_suffix(".run")
     before = {path: path.read_bytes() for path in (taught, *folder.rglob("*.*")) if path.is_file()}

@@ -194,15 +194,26 @@ def test_training_takes_good_alone_where_other_classes_lie_beside_it(tmp_path: P
     photos(tmp_path, "good/a.png", "good/b.png", "black/c.png", "sour/d.png", "e.png")
     source = open_source(tmp_path, purpose="train")
     assert names(source) == ["good/a.png", "good/b.png"]
-    assert source.note == "training takes the 2 photos in good only; left out: 1 in black, 1 in no folder, 1 in sour"
+    assert source.note == "only the 2 photos in good count as good; left out: 1 in black, 1 in no folder, 1 in sour"
     assert len(open_source(tmp_path).items) == 5
 
 
+@pytest.mark.parametrize("name", ["healthy", "Normal", "ok"])
+def test_training_knows_good_ones_by_their_other_names(tmp_path: Path, name: str):
+    source = open_source(photos(tmp_path, f"{name}/a.png", "black/c.png"), purpose="train")
+    assert names(source) == [f"{name}/a.png"]
+    assert source.note == f"only the 1 photos in {name} count as good; left out: 1 in black"
+    both = open_source(photos(tmp_path, "good/b.png"), purpose="train")
+    assert names(both) == ["good/b.png"], "the first name that is there counts, as in an evaluation"
+
+
 def test_training_on_classes_without_good_takes_all_and_says_so(tmp_path: Path):
-    source = open_source(photos(tmp_path, "healthy/a.png", "black/c.png"), purpose="train")
+    source = open_source(photos(tmp_path, "monday/a.png", "black/c.png"), purpose="train")
     assert len(source.items) == 2
     assert source.note is not None
-    assert source.note.startswith("training takes all photos: 1 in black, 1 in healthy; if only some are good")
+    assert source.note.startswith(
+        "all photos count as good: 1 in black, 1 in monday; if only some are, name these alone"
+    )
 
 
 def test_training_on_one_class_has_nothing_to_say(tmp_path: Path):
@@ -239,7 +250,15 @@ def test_training_on_a_coco_file_takes_good_outlines_alone(tmp_path: Path):
     assert names(source) == ["a.png"]
     assert source.items[0].outline_labels == ("good", "good")
     assert len(source.items[0].outlines or ()) == 2
-    assert source.note == "training takes the 2 outlines in good only; left out: 2 in black"
+    assert source.note == "only the 2 outlines in good count as good; left out: 2 in black"
+
+
+def test_training_on_a_coco_file_knows_good_outlines_by_their_other_names(tmp_path: Path):
+    path = annotations(tmp_path, {"a.png": ["healthy", "black"], "b.png": ["black"]})
+    source = open_source(path, purpose="train")
+    assert [(item.name, item.label, item.outline_labels) for item in source.items] == [
+        ("a.png", "healthy", ("healthy",))
+    ]
 
 
 def test_outlines_for_a_folder_and_a_word_about_photos_without(tmp_path: Path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -26,12 +26,12 @@ STOPPED = 130
 
 @contextmanager
 def stoppable(
-    *, saves: str = "", then: Callable[[], str] = lambda: "nothing was written"
+    *, saves: Collection[str] = (), then: Callable[[], str] = lambda: "nothing was written"
 ) -> Iterator[tuple[Progress, Callable[[], bool]]]:
     """Yield ``progress()``, and a function that says whether the user asked to stop.
 
     Args:
-        saves: the stage whose job asks for itself whether to stop; in all others the next report ends the command.
+        saves: stages whose job asks for itself whether to stop; in all others the next report ends the command.
         then: says how things stand after such an end.
 
     Raises:
@@ -44,7 +44,7 @@ def stoppable(
             nonlocal reached
             reached = stage
             report(stage, done, total)
-            if stage != saves and stopping():
+            if stage not in saves and stopping():
                 raise KeyboardInterrupt
 
         try:

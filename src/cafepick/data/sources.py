@@ -27,6 +27,9 @@ Purpose = Literal["train", "detect"]
 GOOD: Final = "good"
 """The label of what belongs into training."""
 
+GOOD_NAMES: Final = (GOOD, "healthy", "normal", "ok")
+"""Names of classes that count as good where the user names none: the first of them that is there."""
+
 _MOST_NAMED: Final = 5
 
 
@@ -67,12 +70,13 @@ def open_source(
     """List the photos of a source, with what it says about them, in natural order.
 
     - A *folder* is listed at any depth; the name of the folder that a photo lies in is its label where there are
-      subfolders. For training, folders named ``good`` are taken alone where there are others beside them.
+      subfolders. For training, folders named ``good`` (or else ``healthy``, ``normal`` or ``ok``) are taken alone where
+      there are others beside them.
     - A *glob* (quoted, ``**`` allowed) likewise, from the folder before its first wildcard.
     - An *MVTec* folder (``train/good``, ``test/CLASS``, ``ground_truth/CLASS/NAME_mask.png``) recognises itself:
       training takes ``train/good``, detection takes ``test`` with its labels and masks.
     - A *COCO* file (``.json``) gives its photos, their outlines and classes; for training, outlines of the category
-      ``good`` are taken alone where there is one.
+      with such a name are taken alone where there is one.
     - ``mnist`` gives the training images for training and the test images for detection.
 
     Args:
@@ -170,39 +174,48 @@ def _with_outlines(source: Source, path: Path) -> Source:
     return replace(source, items=items, note=_joined(source.note, told, _unusable_note(path, coco.unusable)))
 
 
+def good_among(labels: Iterable[str]) -> str | None:
+    """Return the first of ``GOOD_NAMES`` among classes, as it is written there; None if none is."""
+    there = {label.casefold(): label for label in labels}
+    return next((there[name] for name in GOOD_NAMES if name in there), None)
+
+
 def _only_good_photos(source: Source) -> Source:
-    """Leave out photos in folders beside ``good``: training takes good subjects only."""
-    kept = tuple(item for item in source.items if item.label == GOOD)
-    told = _told("photos", Counter(item.label or "no folder" for item in source.items))
-    return replace(source, items=kept or source.items, note=_joined(source.note, told))
+    """Leave out photos in folders beside the good ones: training takes good subjects only."""
+    classes = Counter(item.label or "no folder" for item in source.items)
+    good = good_among(item.label for item in source.items if item.label)
+    kept = tuple(item for item in source.items if item.label == good) if good else source.items
+    return replace(source, items=kept, note=_joined(source.note, _told("photos", classes, good)))
 
 
 def _only_good_outlines(source: Source) -> Source:
-    """Leave out outlines of categories beside ``good``, and photos that have none of it."""
+    """Leave out outlines of categories beside the good one, and photos that have none of it."""
     classes = Counter(label for item in source.items for label in item.outline_labels or ())
-    told = _told("outlines", classes)
-    if GOOD not in classes or told is None:
+    good = good_among(classes)
+    told = _told("outlines", classes, good)
+    if good is None or told is None:
         return replace(source, note=_joined(source.note, told))
-    kept = [_good_part(item) for item in source.items]
+    kept = [_good_part(item, good) for item in source.items]
     return replace(source, items=tuple(item for item in kept if item.outlines != ()), note=_joined(source.note, told))
 
 
-def _good_part(item: Item) -> Item:
+def _good_part(item: Item, good: str) -> Item:
     if item.outlines is None or item.outline_labels is None:
         return item
     pairs = zip(item.outlines, item.outline_labels, strict=True)
-    kept = tuple(outline for outline, label in pairs if label == GOOD)
-    return replace(item, label=GOOD, outlines=kept, outline_labels=(GOOD,) * len(kept))
+    kept = tuple(outline for outline, label in pairs if label == good)
+    return replace(item, label=good, outlines=kept, outline_labels=(good,) * len(kept))
 
 
-def _told(things: str, classes: Counter[str]) -> str | None:
-    """Say what training takes of several classes; None where there is nothing to choose from."""
+def _told(things: str, classes: Counter[str], good: str | None) -> str | None:
+    """Say what is taken for good of several classes; None where there is nothing to choose from."""
     if len(classes) < 2:
         return None
-    others = ", ".join(f"{count} in {label}" for label, count in sorted(classes.items()) if label != GOOD)
-    if GOOD in classes:
-        return f"training takes the {classes[GOOD]} {things} in {GOOD} only; left out: {others}"
-    return f"training takes all {things}: {others}; if only some are good, name these alone or call them {GOOD}"
+    others = ", ".join(f"{count} in {label}" for label, count in sorted(classes.items()) if label != good)
+    if good is not None:
+        return f"only the {classes[good]} {things} in {good} count as good; left out: {others}"
+    names = f"{', '.join(GOOD_NAMES[:-1])} or {GOOD_NAMES[-1]}"
+    return f"all {things} count as good: {others}; if only some are, name these alone or call them {names}"
 
 
 def _found(paths: Iterable[Path], root: Path, pattern: str | None, *, where: str) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import cv2
 import numpy as np
 
-from cafepick.data.sources import GOOD
+from cafepick.data.sources import GOOD, good_among
 from cafepick.errors import ConfigError, PhotoError, SourceError
 from cafepick.images import read_mask
 from cafepick.jobs.match import match_outlines
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 LEAST_MARKED: Final = 0.005
 """A bean of a photo with a mask is defective if the mask covers at least this share of it."""
-
-GOOD_NAMES: Final = (GOOD, "healthy", "normal", "ok")
-"""Names of classes that count as good where the user names none: the first of them that is there."""
 
 
 class Truth(NamedTuple):
@@ -64,9 +61,8 @@ class Labelling:
         return cls(good=named, labels=labels, use_outlines=use_outlines)
 
     def usual_good(self, source: Source) -> tuple[str, ...]:
-        """Return the first of ``GOOD_NAMES`` among the classes; ``good`` if none is."""
-        there = {label.casefold(): label for label in self.classes(source)}
-        return (next((there[name] for name in GOOD_NAMES if name in there), GOOD),)
+        """Return the class called good, or by another of its names; ``good`` if none is."""
+        return (good_among(self.classes(source)) or GOOD,)
 
     def classes(self, source: Source) -> list[str]:
         """Return the classes that photos and beans have, in order."""

@@ -72,7 +72,7 @@ def test_a_run_that_was_struck_goes_on_to_the_same_model(
 def test_a_ctrl_c_while_the_encoder_learns_loses_nothing(photos: DemoData, tmp_path: Path) -> None:
     model = tmp_path / "beans.cafepick"
     run = model.with_suffix(".run")
-    command = train_command(photos, model)
+    command = train_command(photos, model, "--set", "encoder.steps=20000")
     process = subprocess.Popen(command, env=ONE_THREAD, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     next(line for line in process.stderr if "training the encoder" in line)

@@ -50,6 +50,9 @@ them by up to 3 %, so they have thresholds of their own, and are never held agai
 FALSE_REJECT: Final = 0.01
 """Share of good subjects that a user accepts to lose, unless told otherwise."""
 
+KEPT_ASIDE: Final = "kept aside in training"
+"""Source of the good subjects that set the first threshold, in the record of a calibration."""
+
 FACTS: Final = ("training", "calibration", "export", "versions")
 """Sections of an artefact's header that say where a model comes from."""
 
@@ -345,14 +348,20 @@ class Detector:
             "calibration_subjects": len(calibration.scores),
         }
 
+    @property
+    def size_counts_in_pixels(self) -> bool:
+        """Whether the crops keep the size that beans have in the photo."""
+        return self.crop.scale == "fixed" and self.crop.sheet == "none"
+
     def oddities(self, photo: Prepared) -> list[str]:
         """Say in words how a photo differs from those that set the threshold, apart from its beans' quality."""
         known = self.facts.get("calibration", {}).get("conditions")
         if known is None or photo.conditions is None:
             return []
-        in_pixels = self.crop.scale == "fixed" and self.crop.sheet == "none"
-        shown = Range.from_json(known)
-        found = shown.oddities(photo.conditions, size_counts=in_pixels)
+        shown, trained = Range.from_json(known), shown_in_training(self.facts)
+        if trained is not None:  # a calibration teaches a light, but no size
+            shown = replace(shown, length_low=trained.length_low, length_high=trained.length_high)
+        found = shown.oddities(photo.conditions, size_counts=self.size_counts_in_pixels)
         if self._light_is_new(photo.conditions.surface, shown):
             found.append("the light is like that of no good photo, by the colour of the surface")
         return found
@@ -476,6 +485,14 @@ class Detector:
         if self.appearance is not None and descriptors is not None:
             why = reason_of(verdict.parts, names_of(self.crop), descriptors, self.appearance, area)
         return replace(verdict, why=why, reason=in_words(why))
+
+
+def shown_in_training(facts: Mapping[str, Any]) -> Range | None:
+    """Return what the good photos of a training showed, of the facts of its model; None where it is not known."""
+    now = facts.get("calibration", {})
+    records = [*now.get("history", []), now]
+    known = next((one.get("conditions") for one in reversed(records) if one.get("source") == KEPT_ASIDE), None)
+    return None if known is None else Range.from_json(known)
 
 
 def check_descriptors(path: str | Path, artefact: Artefact) -> None:

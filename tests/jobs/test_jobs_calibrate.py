@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from cafepick.jobs.calibrate import (
     calibrate_on,
     kept_aside,
     knows_other_light,
+    size_not_learnt,
 )
 from cafepick.jobs.seen import learnt_prints, without_prints
 
@@ -170,6 +172,26 @@ def test_who_goes_back_to_what_was_kept_aside_has_its_conditions_too(
     assert all(back.oddities(photo) for photo in prepared)
     back.save(tmp_path / "back.cafepick")
     assert Detector.load(tmp_path / "back.cafepick").oddities(photos[0]) == []
+
+
+def test_a_calibration_teaches_no_size(
+    quick_model: Path, evening: tuple[list[Prepared], Sample], drawn_trays: list[DrawnTray]
+) -> None:
+    prepared, good = evening
+    trained = Detector.load(quick_model)
+    kept = kept_aside(quick_model.with_suffix(".run"), trained)
+    first = Range.of([photo.conditions for tray in drawn_trays if (photo := trained.prepare(tray.photo)).conditions])
+    known = calibrate_by_kept(trained, kept, conditions=first, progress=quietly)
+    there = Range.of([photo.conditions for photo in prepared if photo.conditions])
+    assert there is not None
+    assert size_not_learnt(known, there) is None
+    assert size_not_learnt(known, None) is None
+    afar = replace(there, length_low=there.length_low / 3, length_high=there.length_high / 3)
+    assert "go nearer" in (size_not_learnt(known, afar) or "")
+    away = calibrate(known, good, where="afar", conditions=afar, progress=quietly)
+    assert "go nearer" in (size_not_learnt(away, afar) or ""), "forgotten as soon as it was calibrated"
+    conditions = replace(prepared[0].conditions, length=afar.length_low)  # type: ignore[type-var]
+    assert "go nearer" in away.oddities(replace(prepared[0], conditions=conditions))[0]
 
 
 def test_photos_that_it_was_calibrated_on_are_known_again(

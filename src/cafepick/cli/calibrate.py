@@ -41,6 +41,7 @@ def calibrate(
         calibrate_on,
         kept_aside,
         knows_other_light,
+        size_not_learnt,
     )
     from cafepick.scoring.calibrate import needed
 
@@ -54,6 +55,7 @@ def calibrate(
     search = changed.search
     detector = detector if search == detector.search else detector.with_search(search)
     failures: tuple[Failure, ...] = ()
+    odd_size: str | None = None
     with stoppable(then=lambda: f"{model} is as it was") as (report, _):
         if source is None:
             kept, where = kept_aside(model.with_suffix(".run"), detector), KEPT_ASIDE
@@ -62,6 +64,7 @@ def calibrate(
             photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
             ready, subjects = calibrate_on(detector, photos, progress=report)
             where, failures = str(photos.root), subjects.failures
+            odd_size = size_not_learnt(detector, subjects.conditions)
         ready.save(model)
     record = ready.facts["calibration"]
     count = record["subjects"]
@@ -75,6 +78,12 @@ def calibrate(
     if source is not None and not knows_other_light(ready) and tells_light(ready.crop) and ready.appearance is not None:
         typer.echo(f"their light is not learnt: that takes {ENOUGH_FOR_LIGHT} photos or more, of different beans")
     typer.echo(promise_in_words(ready.promise(ready.usual_rate())))
+    if odd_size is not None:
+        typer.echo(
+            f"careful: {odd_size}. A calibration does not teach other sizes, so the model will hardly tell these beans "
+            f"apart: photograph them as it was taught, or train anew",
+            err=True,
+        )
     known = 0 if detector.calibration is None else len(detector.calibration)
     if count < min(known, needed(FALSE_REJECT)):
         typer.echo(

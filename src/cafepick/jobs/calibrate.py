@@ -13,14 +13,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from math import sqrt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from cafepick.beans.conditions import Conditions
 from cafepick.beans.descriptors import tells_light
-from cafepick.detector import HALF_FAST, half_is_native
+from cafepick.detector import HALF_FAST, KEPT_ASIDE, half_is_native, shown_in_training
 from cafepick.errors import CalibrationError
 from cafepick.files import replacing
 from cafepick.jobs.gather import gather_as
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from cafepick.scoring.fusion import Fusion
     from cafepick.types import Scored
 
-KEPT_ASIDE: Final = "kept aside in training"
 HELD_BACK_FILE: Final = "held_back.safetensors"
 MOST_SEARCHED: Final = 200
 """Good subjects by which the slower methods of a model with a quick one are calibrated: enough for a rate of 1 %."""
@@ -216,15 +217,23 @@ def calibrate_by_kept(
         scored[way] = replace(found, score=score)
     if fusions:
         detector = detector.with_parts(detector.appearance, fusions)
-    shown = _shown_in_training(detector.facts) if conditions is None else asdict(conditions)
+    known = shown_in_training(detector.facts) if conditions is None else conditions
+    shown = None if known is None else asdict(known)
     return _set(detector, scored, {"source": KEPT_ASIDE, "subjects": len(kept.images), "conditions": shown})
 
 
-def _shown_in_training(facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the conditions that were recorded when those kept aside set the threshold last."""
-    now = facts.get("calibration", {})
-    records = [*now.get("history", []), now]
-    return next((one.get("conditions") for one in reversed(records) if one.get("source") == KEPT_ASIDE), None)
+def size_not_learnt(detector: Detector, shown: Range | None) -> str | None:
+    """Say so if beans to calibrate with are of a size that training did not show: no calibration teaches that.
+
+    Args:
+        detector: the model.
+        shown: what their photos show; None for ``whole``.
+    """
+    trained = shown_in_training(detector.facts)
+    if trained is None or shown is None:
+        return None
+    usual = Conditions(trained.surface_low, sqrt(shown.length_low * shown.length_high))
+    return "; ".join(trained.oddities(usual, size_counts=detector.size_counts_in_pixels)) or None
 
 
 def _set(detector: Detector, scored: dict[str, Scored], record: dict[str, Any]) -> Detector:

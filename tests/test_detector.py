@@ -346,3 +346,25 @@ def test_an_appearance_that_lacks_the_light_is_refused(fused: Detector, tmp_path
     save_artefact(tmp_path / "other.cafepick", artefact.header, tensors)
     with pytest.raises(ArtefactError, match="an appearance of other subjects than beans: train anew"):
         Detector.load(tmp_path / "other.cafepick")
+
+
+@pytest.mark.parametrize("network", ["generator", "encoder", "decoder", "comparison"])
+def test_weights_that_are_no_numbers_are_refused(quick_model: Path, tmp_path: Path, network: str) -> None:
+    artefact = load_artefact(quick_model)
+    name = next(name for name in artefact.tensors if name.startswith(network))
+    broken = np.array(artefact.tensors[name])
+    broken.flat[0] = np.nan
+    save_artefact(tmp_path / "broken.cafepick", artefact.header, {**artefact.tensors, name: broken})
+    with pytest.raises(ArtefactError, match=f"{name} are not all finite"):
+        Detector.load(tmp_path / "broken.cafepick")
+
+
+@pytest.mark.parametrize("change", [{"size": 64}, {"channels": 1}])
+def test_crops_that_the_networks_cannot_look_at_are_refused(
+    quick_model: Path, tmp_path: Path, change: dict[str, int]
+) -> None:
+    artefact = load_artefact(quick_model)
+    header = {**artefact.header, "crop": {**artefact.header["crop"], **change}}
+    save_artefact(tmp_path / "other.cafepick", header, artefact.tensors)
+    with pytest.raises(ArtefactError, match=r"its crops have side \d+ and \d channels, its networks take"):
+        Detector.load(tmp_path / "other.cafepick")

@@ -151,6 +151,7 @@ class Detector:
             search = from_dict(SearchConfig, header["search"])
             yardsticks = _yardsticks(header, tensors)
             _check_differences(networks, search)
+            _check_crops(crop, header["model"])
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise _unusable(path, error) from error
         check_descriptors(path, artefact)
@@ -572,6 +573,17 @@ def _check_differences(networks: Networks | ExportedNetworks, search: SearchConf
             f"the networks measure {known} differences and search.differences asks for {search.differences} ones: what "
             f"is usual is learnt in training, so train anew for that"
         )
+
+
+def _check_crops(crop: CropConfig, model: Mapping[str, Any]) -> None:
+    """Refuse crops that the networks cannot look at.
+
+    Raises:
+        ConfigError: they are of another size, or have other channels.
+    """
+    cut, wanted = (crop.size, crop.channels), (model["size"], model["channels"])
+    if cut != wanted:
+        raise ConfigError(f"its crops have side {cut[0]} and {cut[1]} channels, its networks take {wanted}")
 
 
 def _unusable(path: str | Path, error: Exception) -> ArtefactError:

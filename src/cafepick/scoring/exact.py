@@ -262,6 +262,9 @@ def _filled(build: Callable[[], Network], tensors: Mapping[str, NDArray[np.gener
     except (RuntimeError, OverflowError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ArtefactError(f"the weights do not fit the model that the header describes: {reason}") from error
+    odd = next((name for name, values in state.items() if not torch.isfinite(values).all()), None)
+    if odd is not None:  # in bfloat16 NaN may pass for a number on its way, and give a verdict
+        raise ArtefactError(f"the weights {prefix}{odd} are not all finite: train anew")
     return network
 
 

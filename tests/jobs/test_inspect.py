@@ -154,3 +154,15 @@ def test_thin_photos_are_judged_with_the_others(
     assert inspect_source(job_for(photos, tiny_detector, tmp_path / "out"), progress=silent).photos == 1
     drawn = read_photo((tmp_path / "out" / "overlays" / "thin").with_suffix(suffix))
     assert drawn.shape[1] == pytest.approx(width, abs=100)
+
+
+def test_an_overlay_that_changes_its_suffix_replaces_the_one_before(tiny_detector: Detector, tmp_path: Path) -> None:
+    def overlays_of(height: int, width: int) -> list[str]:
+        write_image(tmp_path / "photos" / "a.png", np.full((height, width, 3), 200, np.uint8))
+        photos = open_source(str(tmp_path / "photos"))
+        inspect_source(job_for(photos, tiny_detector, tmp_path / "out"), progress=silent)
+        return [path.name for path in (tmp_path / "out" / "overlays").iterdir()]
+
+    assert overlays_of(2100, 3000) == ["a.jpg"]
+    assert overlays_of(600, 800) == ["a.png"]
+    assert overlays_of(2100, 3000) == ["a.jpg"]

@@ -262,7 +262,7 @@ def _bytes(photo: Photo | Failure) -> int:
 
 def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], picture: str) -> None:
     drawn = overlay(photo.pixels, verdicts)
-    suffix = _suffix_of(drawn)
+    shown = (job.out / "overlays" / picture).with_suffix(_suffix_of(drawn))
     folder = job.out / "panels" / PurePosixPath(picture).with_suffix("")
     _remove_panels(folder)
     truth = None if job.panels == "none" else _truth_of(photo)
@@ -272,7 +272,7 @@ def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], 
         write_image(folder / f"{bean:03d}.png", panel(evidence, part))
 
     parts: list[Callable[[], None]] = [
-        lambda: write_image((job.out / "overlays" / picture).with_suffix(suffix), drawn),
+        lambda: _write_overlay(shown, drawn),
         lambda: write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts), plain=True),
     ]
     path = (job.out / "maps" / picture).with_suffix(".tiff")
@@ -289,6 +289,12 @@ def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], 
 
 def _suffix_of(drawn: NDArray[np.uint8]) -> str:
     return ".jpg" if drawn[..., 0].size > MOST_PNG_PIXELS and max(drawn.shape) <= MOST_JPEG_SIDE else ".png"
+
+
+def _write_overlay(path: Path, drawn: NDArray[np.uint8]) -> None:
+    """Write an overlay; one that an earlier run left under the other suffix may show other verdicts."""
+    write_image(path, drawn)
+    path.with_suffix(".png" if path.suffix == ".jpg" else ".jpg").unlink(missing_ok=True)
 
 
 def _remove_panels(folder: Path) -> None:

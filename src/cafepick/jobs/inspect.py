@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cafepick import __version__
+from cafepick.beans.conditions import gathered
 from cafepick.beans.crop import mask_in_crop
 from cafepick.cores import shared
 from cafepick.detector import FALSE_REJECT, Detector, Prepared
@@ -340,13 +341,8 @@ def _counts(journal: Journal) -> dict[str, int]:
 
 def _warnings(job: Inspection, journal: Journal, counts: dict[str, int]) -> tuple[str, ...]:
     """Say what speaks against the promise of the threshold: odd photos, and more NG than good subjects would give."""
-    odd: Counter[str] = Counter()
-    first: dict[str, str] = {}
-    for name, notes in journal.notes.pairs():
-        odd.update(notes)
-        for note in notes:
-            first.setdefault(note, name)
-    found = [f"{note} ({count} of {len(journal.rows)} photos, first {first[note]})" for note, count in odd.items()]
+    odd = gathered(journal.notes.pairs())
+    found = [f"{words} ({count} of {len(journal.rows)} photos, first {first})" for words, count, first in odd]
     bad, judged = counts[Judgement.NG.value], counts[Judgement.NG.value] + counts[Judgement.OK.value]
     bound = job.detector.promise(job.false_reject)["false_reject_upper_bound"]
     if judged and bad / judged > MOST_NG and binomial_tail(bad, judged, bound) < UNLIKELY:

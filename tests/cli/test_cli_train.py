@@ -147,6 +147,16 @@ def new_lot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lot.folder / "train"
 
 
+def test_a_run_without_a_checkpoint_is_not_taken_up(run: Run, photos: DemoData, tmp_path: Path) -> None:
+    for folder in (tmp_path / "nowhere.run", tmp_path / "empty.run"):
+        ran = run(*train_command(photos, tmp_path / "m.cafepick", "--resume", folder)[len(CAFEPICK) :])
+        assert ran.status == 1
+        assert f"there is no checkpoint {folder}/checkpoint.safetensors: train without --resume first" in ran.err
+        assert "finding beans" not in ran.err, "it was refused only after the work had begun"
+        assert not (tmp_path / "nowhere.run").exists()
+        (tmp_path / "empty.run").mkdir(exist_ok=True)
+
+
 def test_calibrating_anew_replaces_the_threshold_and_keeps_the_record(
     run: Run, taught: Path, new_lot: Path, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ from cafepick.scoring.calibrate import hold_back
 from cafepick.scoring.exact import Networks
 from cafepick.scoring.usual import check_enough_to_be_usual
 from cafepick.training.batches import Batches, random_of_step
-from cafepick.training.checkpoint import RunFacts, load_checkpoint, save_checkpoint
+from cafepick.training.checkpoint import RunFacts, load_checkpoint, require_checkpoint, save_checkpoint
 from cafepick.training.device import open_fabric
 from cafepick.training.gan import Gan, draw_samples, new_gan, train_gan, uniform_z
 
@@ -140,13 +140,16 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     Raises:
         SourceError: no subject was found.
         CalibrationError: there are too few photos to keep some aside.
-        CheckpointError: ``lesson.resume``, and the run folder belongs to other data or settings, or is damaged.
+        CheckpointError: ``lesson.resume``, and the run folder holds no checkpoint, one of other data or settings, or a
+            damaged one.
         TrainingError: there are too few subjects to learn an appearance from, or training diverged.
         ConfigError: there is no such device here.
         OutputError: the run folder or the model cannot be written.
     """
     began = time.monotonic()
     fabric = open_fabric(lesson.device)  # what cannot work is refused before the beans are looked for
+    if lesson.resume:
+        require_checkpoint(lesson.run)
     make_folder(lesson.run)
     subjects = gather(lesson.source, lesson.crop, scale=lesson.scale, sheet=lesson.sheet, progress=progress)
     share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))

@@ -145,6 +145,14 @@ def test_without_a_run_folder_the_model_draws(quick_model: Path, tmp_path: Path,
     assert "1000 subjects (drawn by the model" in ended.out
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(quick_model: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "there.cafepick").mkdir()
+    ended = run("export", "--model", quick_model, "--format", "onnx", "--out", tmp_path / "there.cafepick")
+    assert (ended.status, "there.cafepick: Is a directory" in ended.err) == (1, True)
+    assert "drawing up the graph" not in ended.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "there.cafepick"]
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [("model.onnx", "--out needs a name that ends in .cafepick"), ("quick.cafepick", "is the trained model itself")],

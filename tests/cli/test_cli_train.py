@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -270,6 +271,26 @@ def test_unusable_settings_are_refused(
 def test_a_folder_is_no_name_for_a_model(run: Run, photos: DemoData) -> None:
     ran = run("train", photos.folder / "train", "--model", ".")
     assert (ran.status, "is a directory" in ran.err) == (2, True)
+
+
+def test_a_model_that_cannot_be_written_is_refused_before_the_work(run: Run, photos: DemoData, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ran = run("train", photos.folder / "train", "--model", tmp_path / "file" / "m.cafepick", "--run", tmp_path / "run")
+    assert (ran.status, "m.cafepick: Not a directory" in ran.err) == (1, True)
+    assert "finding beans" not in ran.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_model_that_cannot_be_replaced_is_not_calibrated(
+    run: Run, taught: Path, new_lot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("cafepick.files.TemporaryFile", refuse)
+    ran = run("calibrate", new_lot, "--model", taught)
+    assert (ran.status, f"cannot write {taught}: Permission denied" in ran.err) == (1, True)
+    assert "finding beans" not in ran.err
 
 
 def test_calibrating_takes_settings_of_the_search_only(run: Run, taught: Path) -> None:

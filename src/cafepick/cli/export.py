@@ -62,11 +62,13 @@ def export(
 
 def _check_out(out: Path, model: Path) -> None:
     from cafepick.errors import ConfigError
+    from cafepick.files import check_writable
 
     if out.suffix != ".cafepick":
         raise ConfigError(f"--out needs a name that ends in .cafepick, got {out}: the graph lies inside such a file")
     if out.resolve() == model.resolve():
         raise ConfigError(f"--out {out} is the trained model itself, which is still needed: choose another name")
+    check_writable(out)
 
 
 def _at_hand(model: Path, trained: Detector) -> tuple[Sample, str]:

@@ -12,7 +12,7 @@ import numpy as np
 from cafepick.config import CropConfig, Recipe, ScaleKind, SheetKind, SubjectKind
 from cafepick.detector import Detector
 from cafepick.errors import ConfigError
-from cafepick.files import make_folder
+from cafepick.files import check_writable, make_folder
 from cafepick.jobs.calibrate import Sample, calibrate_by_kept, digest_of, keep_aside, now
 from cafepick.jobs.gather import Failure, Progress, gather
 from cafepick.jobs.join import join
@@ -150,6 +150,7 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     fabric = open_fabric(lesson.device)  # what cannot work is refused before the beans are looked for
     if lesson.resume:
         require_checkpoint(lesson.run)
+    check_writable(lesson.model)
     make_folder(lesson.run)
     subjects = gather(lesson.source, lesson.crop, scale=lesson.scale, sheet=lesson.sheet, progress=progress)
     share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))

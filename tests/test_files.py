@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafepick.errors import OutputError
-from cafepick.files import check_writable, copy_file, replacing, write_csv, write_json, write_text
+from cafepick.files import check_writable, copy_file, made_folder, replacing, write_csv, write_json, write_text
 
 
 def names_in(folder: Path) -> list[str]:
@@ -96,6 +96,18 @@ def test_a_folder_that_may_not_be_written_is_told_before_the_work(tmp_path: Path
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match=r"cannot write .*a\.txt: Permission denied"):
         check_writable(tmp_path / "a.txt")
+
+
+def test_a_folder_made_for_work_that_failed_goes_if_nothing_lies_in_it(tmp_path: Path):
+    (tmp_path / "old").mkdir()
+    for name in ("old", "new"):
+        with pytest.raises(ZeroDivisionError, match="stopped"), made_folder(tmp_path / name):
+            raise ZeroDivisionError("stopped")
+    with pytest.raises(ZeroDivisionError, match="stopped"), made_folder(tmp_path / "full"):
+        fail_halfway(tmp_path / "full" / "a.txt")
+    with made_folder(tmp_path / "done"):
+        pass
+    assert names_in(tmp_path) == ["done", "full", "old"]
 
 
 @given(text=st.text())

@@ -74,6 +74,24 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder as ``make_folder`` does; where the block fails, it goes if it was made here and holds nothing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    there = folder.exists()
+    make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with suppress(OSError):  # something lies in it
+                folder.rmdir()
+        raise
+
+
 def write_text(path: Path, text: str) -> None:
     r"""Write ``text`` as UTF-8 with ``\n`` line ends, whole or not at all.
 

@@ -98,8 +98,7 @@ def test_a_first_ctrl_c_while_beans_are_found_is_honoured(
     assert re.search("stopped while (looking for sheets|finding beans): no step was trained yet", err)
     assert "150/150" not in err, "all photos were searched before it stopped"
     assert "Traceback" not in err
-    assert list(model.with_suffix(".run").iterdir()) == []
-    assert not model.exists()
+    assert list(tmp_path.iterdir()) == [lot]
 
 
 def test_a_first_ctrl_c_while_calibrating_is_honoured(taught: Path, new_lot: Path, tmp_path: Path) -> None:
@@ -156,6 +155,14 @@ def test_a_run_without_a_checkpoint_is_not_taken_up(run: Run, photos: DemoData, 
         assert "finding beans" not in ran.err, "it was refused only after the work had begun"
         assert not (tmp_path / "nowhere.run").exists()
         (tmp_path / "empty.run").mkdir(exist_ok=True)
+
+
+def test_a_training_that_found_nothing_leaves_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "lot").mkdir()
+    (tmp_path / "lot" / "a.jpg").write_bytes(b"no photo")
+    ran = run("train", tmp_path / "lot", "--model", tmp_path / "m.cafepick", *TINY)
+    assert (ran.status, "no subject in" in ran.err) == (1, True)
+    assert list(tmp_path.iterdir()) == [tmp_path / "lot"]
 
 
 def test_calibrating_anew_replaces_the_threshold_and_keeps_the_record(

@@ -12,7 +12,7 @@ import numpy as np
 from cafepick.config import CropConfig, Recipe, ScaleKind, SheetKind, SubjectKind
 from cafepick.detector import Detector
 from cafepick.errors import ConfigError
-from cafepick.files import check_writable, make_folder
+from cafepick.files import check_writable, made_folder
 from cafepick.jobs.calibrate import Sample, calibrate_by_kept, digest_of, keep_aside, now
 from cafepick.jobs.gather import Failure, Progress, gather
 from cafepick.jobs.join import join
@@ -151,15 +151,15 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     if lesson.resume:
         require_checkpoint(lesson.run)
     check_writable(lesson.model)
-    make_folder(lesson.run)
-    subjects = gather(lesson.source, lesson.crop, scale=lesson.scale, sheet=lesson.sheet, progress=progress)
-    share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
-    held = hold_back(subjects.groups, share=share, seed=lesson.seed)
-    recipe = _with_length(lesson, count=int(np.sum(~held)))
-    if recipe.fusion.appearance > 0:
-        check_enough(int(np.sum(~held)))  # now, not after the training
-    if recipe.search.differences == "standardised" and recipe.encoder.steps > 0:
-        check_enough_to_be_usual(int(np.sum(~held)))
+    with made_folder(lesson.run):
+        subjects = gather(lesson.source, lesson.crop, scale=lesson.scale, sheet=lesson.sheet, progress=progress)
+        share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
+        held = hold_back(subjects.groups, share=share, seed=lesson.seed)
+        recipe = _with_length(lesson, count=int(np.sum(~held)))
+        if recipe.fusion.appearance > 0:
+            check_enough(int(np.sum(~held)))  # now, not after the training
+        if recipe.search.differences == "standardised" and recipe.encoder.steps > 0:
+            check_enough_to_be_usual(int(np.sum(~held)))
     networks, step = _train_all(
         lesson, recipe, subjects.crops[~held], fabric=fabric, progress=progress, stopping=stopping
     )

@@ -40,10 +40,12 @@ def export(
     """Write a model that judges alike in onnxruntime or OpenVINO, without torch; compared before it is written."""
     from cafepick.cli.stopping import stoppable
     from cafepick.detector import Detector
+    from cafepick.export import check_exportable
     from cafepick.export import export as write
 
     _check_out(out, model)
     trained = Detector.load(model, device="cpu")
+    check_exportable(trained)
     failures: tuple[Failure, ...] = ()
     with stoppable(then=lambda: f"{out} is as it was") as (report, _):
         if source is None:

@@ -104,6 +104,19 @@ def search_settings(flags: argparse.Namespace) -> list[str]:
     return [word for name, value in given if value is not None for word in ("--set", f"search.{name}={value}")]
 
 
+def advice(end: SystemExit, flags: argparse.Namespace) -> str | None:
+    """Return what to do, in the flags of this script, where a training that was begun cannot go on; else None."""
+    from cafepick.errors import CheckpointError  # noqa: PLC0415 - so that --help is quick
+
+    if not isinstance(end.__context__, CheckpointError):
+        return None
+    run = flags.checkpoint_dir / f"{flags.dataset}.run"
+    return (
+        f"with main.py: give the flags that it was begun with, name another folder with --checkpoint_dir, or delete "
+        f"{run} to begin anew"
+    )
+
+
 def detect_command(flags: argparse.Namespace, model: Path) -> list[str]:
     """Return ``cafepick detect ...``; mnist without images of one's own is judged on some of its test digits."""
     out = flags.test_result_dir or flags.test_dir / "test_result"
@@ -139,7 +152,10 @@ def main() -> None:
             cafepick()
         except SystemExit as end:
             if end.code not in (None, 0, SOME_PHOTOS_FAILED):
-                raise
+                more = advice(end, flags)
+                if more is None:
+                    raise
+                raise SystemExit(f"{end.code}\n{more}") from end
             status = status or int(end.code or 0)
     sys.exit(status)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import struct
 import zipfile
@@ -174,6 +175,14 @@ def test_a_missing_file(folder):
 def test_a_folder(folder):
     with pytest.raises(ArtefactError, match="is a folder, not a model"):
         load_artefact(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_what_never_ends_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.cafepick")
+    for path in (tmp_path / "pipe.cafepick", "/dev/zero"):
+        with pytest.raises(ArtefactError, match=r"is a pipe or a device, not a model: name a \*\.cafepick file"):
+            load_artefact(path)
 
 
 def test_an_empty_file(folder):

@@ -125,6 +125,15 @@ def test_photos_of_any_size_give_a_picture_that_can_be_read(shape: tuple[int, in
     assert 30 <= bar < 0.1 * max(picture.shape), "the legend lies below the photo"
 
 
+@pytest.mark.parametrize("shape", [(3, 20000), (20, 8000), (8000, 20), (2, 12000), (3, 70000)])
+def test_a_thin_photo_gives_a_picture_hardly_larger_than_itself(shape: tuple[int, int]) -> None:
+    """A legend as wide as the photo calls for would be thousands of pixels high."""
+    for verdict in (whole(Judgement.NG, shape), replace(bean(1, Judgement.NG, 9, 1, 1), reason="darker than all")):
+        picture = overlay(paper(*shape), [verdict])
+        assert max(picture.shape) <= max(8000, *shape) + 100
+        assert min(picture.shape[:2]) <= min(shape) + 100
+
+
 def test_the_legend_counts() -> None:
     def legend(verdicts: list[Verdict]) -> np.ndarray:
         picture = overlay(paper(600, 900), verdicts)

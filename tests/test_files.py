@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafepick.errors import OutputError
-from cafepick.files import copy_file, replacing, write_csv, write_json, write_text
+from cafepick.files import check_writable, copy_file, made_folder, replacing, write_csv, write_json, write_text
 
 
 def names_in(folder: Path) -> list[str]:
@@ -71,6 +72,42 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
     with pytest.raises(OutputError, match=r"cannot write .*folder: Is a directory"):
         write_text(tmp_path / "folder", "text")
     assert names_in(tmp_path) == ["file", "folder"]
+
+
+def test_a_place_is_looked_at_before_the_work_and_left_as_it_was(tmp_path: Path):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "folder").mkdir()
+    for name in ("file", "new", "folder/new", "not/yet/there"):
+        check_writable(tmp_path / name)
+    for name, said in (
+        ("folder", "Is a directory"),
+        ("file/a.txt", "Not a directory"),
+        ("file/a/b", "Not a directory"),
+    ):
+        with pytest.raises(OutputError, match=f"cannot write .*{name}: {said}; .*choose another place"):
+            check_writable(tmp_path / name)
+    assert names_in(tmp_path) == ["file", "folder"]
+    assert names_in(tmp_path / "folder") == []
+    assert (tmp_path / "file").read_text() == "old"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is forbidden here")
+def test_a_folder_that_may_not_be_written_is_told_before_the_work(tmp_path: Path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match=r"cannot write .*a\.txt: Permission denied"):
+        check_writable(tmp_path / "a.txt")
+
+
+def test_a_folder_made_for_work_that_failed_goes_if_nothing_lies_in_it(tmp_path: Path):
+    (tmp_path / "old").mkdir()
+    for name in ("old", "new"):
+        with pytest.raises(ZeroDivisionError, match="stopped"), made_folder(tmp_path / name):
+            raise ZeroDivisionError("stopped")
+    with pytest.raises(ZeroDivisionError, match="stopped"), made_folder(tmp_path / "full"):
+        fail_halfway(tmp_path / "full" / "a.txt")
+    with made_folder(tmp_path / "done"):
+        pass
+    assert names_in(tmp_path) == ["done", "full", "old"]
 
 
 @given(text=st.text())

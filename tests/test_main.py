@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from cafepick.errors import CafepickError, CheckpointError, SourceError
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -124,6 +126,28 @@ def test_photos_that_cannot_be_read_do_not_keep_the_next_command_from_running(
     with pytest.raises(SystemExit, match=str(status)):
         seed_main.main()
     assert len(ran) == count
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            CheckpointError("other settings"),
+            r"other settings\n.* --checkpoint_dir, or delete c/eyes\.run to begin anew$",
+        ),
+        (SourceError("no photos"), "^error: no photos$"),
+    ],
+)
+def test_a_training_that_cannot_go_on_says_what_this_script_can_do(
+    seed_main: ModuleType, monkeypatch: pytest.MonkeyPatch, error: CafepickError, said: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("cafepick.cli.app.app", fail)
+    monkeypatch.setattr(sys, "argv", ["main.py", "--dataset", "eyes", "--train", "--checkpoint_dir", "c"])
+    with pytest.raises(SystemExit, match=said):
+        seed_main.main()
 
 
 @pytest.mark.parametrize("value", ["=True", " true", "", "=1"])

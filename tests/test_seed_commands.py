@@ -22,10 +22,16 @@ SHORT = ["--epoch", "1", "--batch_size", "8", "--output_height", "28", "--test_e
 
 def seed(folder: Path, *flags: str) -> str:
     """Run main.py in ``folder`` and return what it printed."""
-    command = [sys.executable, str(ROOT / "main.py"), *flags]
-    ran = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False)
+    ran = ended(folder, *flags)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
+
+
+def ended(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "main.py"), *flags]
+    return subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 def faces(folder: Path, pattern: str, count: int) -> None:
@@ -51,6 +57,9 @@ def test_train_then_anomaly_test_on_ones_own_images(tmp_path: Path, flags: list[
     assert "--resume checkpoint/eyes.run" in said
     log = (tmp_path / "checkpoint" / "eyes.run" / "log.csv").read_text().splitlines()
     assert len(log) == 1 + 4, "the second training did not go on with the first"
+    ran = ended(tmp_path, "--dataset=eyes", *flags, "--train", *SHORT, "--beta1=0.9")
+    assert (ran.returncode, "gan.beta1 was 0.5, is 0.9" in ran.stderr) == (1, True)
+    assert "another folder with --checkpoint_dir, or delete checkpoint/eyes.run to begin anew" in ran.stderr
     said = seed(tmp_path, "--dataset=eyes", *flags, "--anomaly_test")
     assert said.startswith("$ cafepick detect 'test_data/")
     results = tmp_path / "test_data" / "test_result"

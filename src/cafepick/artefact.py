@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,7 +178,10 @@ def _to_safetensors(tensors: Mapping[str, NDArray[Any]], metadata: dict[str, str
 
 def _read(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
+        state = path.stat()
+        if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+            raise ArtefactError(f"{path} is a pipe or a device, not a model: name a *.cafepick file")
+        size = state.st_size
         if size > MOST_BYTES:
             raise ArtefactError(f"{path} has {size:,} bytes, the most is {MOST_BYTES:,}: no model is so large")
         content = path.read_bytes()

@@ -57,9 +57,8 @@ def export(
         MissingExtraError: what writes or reads graphs is not installed.
         OutputError: the file cannot be written.
     """
-    networks = _with_encoder(trained)
+    networks = check_exportable(trained)
     quick = trained.using("fast", precision="float32")
-    quick.usual_rate()  # refuses a model without calibration
     progress("drawing up the graph", 0, 1)
     graphed = graph_of(networks, graph, trained=trained.checksum)
     progress("drawing up the graph", 1, 1)
@@ -130,7 +129,13 @@ def drawn_sample(trained: Detector) -> Sample:
     return Sample(images, descriptors)
 
 
-def _with_encoder(trained: Detector) -> Networks:
+def check_exportable(trained: Detector) -> Networks:
+    """Return the networks of a model that ``export`` can write, before anything is drawn or cut for it.
+
+    Raises:
+        CalibrationError: the model has no calibration of the method ``fast``.
+        ConfigError: it has no encoder, or is exported already.
+    """
     networks = trained.networks
     if isinstance(networks, ExportedNetworks):
         raise ConfigError("this model is an exported one already: export the trained model that it was made from")
@@ -139,6 +144,7 @@ def _with_encoder(trained: Detector) -> Networks:
             "only the method fast, one pass of the encoder, fits into a graph, and this model has no encoder: train "
             "one that has, as with --set encoder.steps=2000"
         )
+    trained.using("fast", precision="float32").usual_rate()  # refuses a model without calibration
     return networks
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import secrets
 import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from cafepick.errors import OutputError
@@ -37,12 +39,25 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another place"
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
         with suppress(OSError):  # gone already, or its folder never was
             temporary.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether ``replacing`` can write ``path``, before the work whose result goes there; leave nothing behind.
+
+    Raises:
+        OutputError: it cannot: no permission, or a folder has the name, or a file that of a folder above.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        folder = next(above for above in path.absolute().parents if above.exists())
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
 
 def make_folder(folder: Path) -> None:
@@ -57,6 +72,24 @@ def make_folder(folder: Path) -> None:
         raise OutputError(
             f"cannot make the folder {folder}: {error.strerror or error}; choose another place"
         ) from error
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder as ``make_folder`` does; where the block fails, it goes if it was made here and holds nothing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    there = folder.exists()
+    make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with suppress(OSError):  # something lies in it
+                folder.rmdir()
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -120,6 +153,10 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
             if len(row) != len(header):
                 raise ValueError(f"a row of {path.name} needs {len(header)} fields, got {len(row)}: {row}")
             writer.writerow(row)
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"cannot write {path}: {error.strerror or error}; free some space or choose another place")
 
 
 def _flush(path: Path) -> None:

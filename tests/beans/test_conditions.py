@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cafepick.beans.conditions import Conditions, Range, conditions_of
+from cafepick.beans.conditions import Conditions, Range, conditions_of, gathered
 from cafepick.beans.find import find_beans
 from cafepick.data.demo import draw_tray
 
@@ -71,3 +71,17 @@ def test_photos_without_beans_say_nothing() -> None:
     empty = seen(np.full((200, 300, 3), 230, np.uint8))
     assert empty.length == 0
     assert Range.of([empty]) is None
+
+
+def test_what_many_photos_show_is_one_line_of_each_kind(good: Range) -> None:
+    lengths = {"a": 7.4, "b": 900.2, "c": 3.0, "d": 11.6, "e": good.length_low}
+    near, far = good.length_low, good.length_high
+    photos = [Conditions(good.surface_low, length) for length in lengths.values()]
+    said = [(name, good.oddities(photo, size_counts=True)) for name, photo in zip(lengths, photos, strict=True)]
+    said += [("f", ["the surface is much darker than in the good photos"])] * 2
+    assert gathered(said) == [
+        (f"the beans are 3 to 12 pixels long, in the good photos {near:.0f} to {far:.0f}: go nearer", 3, "a"),
+        (f"the beans are 900 pixels long, in the good photos {near:.0f} to {far:.0f}: go farther away", 1, "b"),
+        ("the surface is much darker than in the good photos", 2, "f"),
+    ]
+    assert gathered([]) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 from pathlib import Path, PurePosixPath
 
@@ -16,7 +17,7 @@ from PIL import Image
 from cafepick.data.demo import DemoData
 from cafepick.data.sources import open_source
 from cafepick.detector import Detector
-from cafepick.images import read_photo, write_image
+from cafepick.images import read_photo, resize, write_image
 from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, Inspection, _identity, picture_names
 from cafepick.jobs.journal import Journal
 
@@ -248,6 +249,16 @@ def test_photos_unlike_the_good_ones_are_warned_of(run: Run, taught: Path, test_
     assert "warning: the surface is much darker than in the good photos (1 of 1 photos, first tray.png)" in ran.err
     assert "run  cafepick calibrate" in ran.err
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"]
+
+
+def test_photos_from_far_are_warned_of_in_one_line(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
+    photo = read_photo(test_photos / "tray_000.jpg")
+    for name, scale in (("a", 0.5), ("b", 0.44), ("c", 0.38)):
+        sides = [round(side * scale) for side in photo.shape[:2]]
+        write_image(tmp_path / "far" / f"{name}.png", resize(photo, sides[1], sides[0]))
+    ran = run("detect", tmp_path / "far", "--model", taught, "--out", tmp_path / "out", *RATE)
+    (said,) = [line for line in ran.err.splitlines() if "pixels long" in line]
+    assert re.search(r"the beans are \d+ to \d+ pixels long, .*: go nearer \(\d of 3 photos, first", said), said
 
 
 def test_maps_of_an_earlier_run_do_not_stay_and_are_no_photos(

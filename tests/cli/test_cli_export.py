@@ -145,6 +145,14 @@ def test_without_a_run_folder_the_model_draws(quick_model: Path, tmp_path: Path,
     assert "1000 subjects (drawn by the model" in ended.out
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(quick_model: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "there.cafepick").mkdir()
+    ended = run("export", "--model", quick_model, "--format", "onnx", "--out", tmp_path / "there.cafepick")
+    assert (ended.status, "there.cafepick: Is a directory" in ended.err) == (1, True)
+    assert "drawing up the graph" not in ended.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "there.cafepick"]
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [("model.onnx", "--out needs a name that ends in .cafepick"), ("quick.cafepick", "is the trained model itself")],
@@ -162,3 +170,15 @@ def test_a_model_without_encoder_is_refused(tiny_model: Path, tmp_path: Path, ru
     assert ended.status == 1
     assert "only the method fast, one pass of the encoder, fits into a graph" in ended.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("photos", [(), ("labelled",)])
+def test_an_exported_model_is_refused_before_anything_is_drawn_or_cut(
+    exported_model: Path, tmp_path: Path, run: Run, request: pytest.FixtureRequest, photos: tuple[str, ...]
+) -> None:
+    sources = [request.getfixturevalue(name) for name in photos]
+    out = tmp_path / "again.cafepick"
+    ended = run("export", *sources, "--model", exported_model, "--format", "onnx", "--out", out)
+    assert ended.status == 1
+    assert "this model is an exported one already: export the trained model that it was made from" in ended.err
+    assert "cutting crops" not in ended.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -117,8 +118,7 @@ def test_a_first_ctrl_c_while_beans_are_found_is_honoured(
     assert re.search("stopped while (looking for sheets|finding beans): no step was trained yet", err)
     assert "150/150" not in err, "all photos were searched before it stopped"
     assert "Traceback" not in err
-    assert list(model.with_suffix(".run").iterdir()) == []
-    assert not model.exists()
+    assert list(tmp_path.iterdir()) == [lot]
 
 
 def test_a_first_ctrl_c_while_calibrating_is_honoured(taught: Path, new_lot: Path, tmp_path: Path) -> None:
@@ -165,6 +165,24 @@ def new_lot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos of good beans that no model was trained on; more beans than ``taught`` kept aside."""
     lot = write_demo_data(tmp_path_factory.mktemp("lot"), seed=1, train_trays=4, test_trays=1, beans=25)
     return lot.folder / "train"
+
+
+def test_a_run_without_a_checkpoint_is_not_taken_up(run: Run, photos: DemoData, tmp_path: Path) -> None:
+    for folder in (tmp_path / "nowhere.run", tmp_path / "empty.run"):
+        ran = run(*train_command(photos, tmp_path / "m.cafepick", "--resume", folder)[len(CAFEPICK) :])
+        assert ran.status == 1
+        assert f"there is no checkpoint {folder}/checkpoint.safetensors: train without --resume first" in ran.err
+        assert "finding beans" not in ran.err, "it was refused only after the work had begun"
+        assert not (tmp_path / "nowhere.run").exists()
+        (tmp_path / "empty.run").mkdir(exist_ok=True)
+
+
+def test_a_training_that_found_nothing_leaves_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "lot").mkdir()
+    (tmp_path / "lot" / "a.jpg").write_bytes(b"no photo")
+    ran = run("train", tmp_path / "lot", "--model", tmp_path / "m.cafepick", *TINY)
+    assert (ran.status, "no subject in" in ran.err) == (1, True)
+    assert list(tmp_path.iterdir()) == [tmp_path / "lot"]
 
 
 def test_calibrating_anew_replaces_the_threshold_and_keeps_the_record(
@@ -280,6 +298,26 @@ def test_unusable_settings_are_refused(
 def test_a_folder_is_no_name_for_a_model(run: Run, photos: DemoData) -> None:
     ran = run("train", photos.folder / "train", "--model", ".")
     assert (ran.status, "is a directory" in ran.err) == (2, True)
+
+
+def test_a_model_that_cannot_be_written_is_refused_before_the_work(run: Run, photos: DemoData, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ran = run("train", photos.folder / "train", "--model", tmp_path / "file" / "m.cafepick", "--run", tmp_path / "run")
+    assert (ran.status, "m.cafepick: Not a directory" in ran.err) == (1, True)
+    assert "finding beans" not in ran.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_model_that_cannot_be_replaced_is_not_calibrated(
+    run: Run, taught: Path, new_lot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("cafepick.files.TemporaryFile", refuse)
+    ran = run("calibrate", new_lot, "--model", taught)
+    assert (ran.status, f"cannot write {taught}: Permission denied" in ran.err) == (1, True)
+    assert "finding beans" not in ran.err
 
 
 def test_calibrating_takes_settings_of_the_search_only(run: Run, taught: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafepick.data.folders import natural_key
-from cafepick.data.sources import Source, open_source
+from cafepick.data.sources import Purpose, Source, open_source
 from cafepick.errors import PhotoError, SourceError
 from cafepick.images import read_photo, write_image
 
@@ -350,3 +350,14 @@ def test_real_folders(data_dir: Path):
     assert set(labels(healthy)) == {"healthy"}
     assert healthy.note is None
     np.testing.assert_array_equal(healthy.read(healthy.items[0]), read_photo(healthy.items[0].path))
+
+
+@pytest.mark.parametrize("purpose", ["train", "detect"])
+def test_an_empty_name_is_not_the_folder_that_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, purpose: Purpose
+):
+    photos(tmp_path, "a.png")
+    monkeypatch.chdir(tmp_path)
+    assert names(open_source(".", purpose=purpose)) == ["a.png"]
+    with pytest.raises(SourceError, match=r"the source is an empty name: .* \. is this folder"):
+        open_source("", purpose=purpose)

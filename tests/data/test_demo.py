@@ -275,3 +275,14 @@ def test_a_demo_needs_trays_and_a_place(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
         write_demo_data(tmp_path / "file", train_trays=1, test_trays=1, beans=1)
+
+
+def test_trays_of_an_earlier_drawing_do_not_stay(tmp_path: Path) -> None:
+    write_demo_data(tmp_path, train_trays=3, test_trays=2, beans=4)
+    others = [tmp_path / "train" / "good" / name for name in ("mine.jpg", "tray_of_mine.jpg", "tray_001.png")]
+    others += [tmp_path / "ground_truth" / "mixed" / "tray_001.png"]
+    for path in others:
+        path.write_bytes(b"mine")
+    drawn = write_demo_data(tmp_path, seed=1, train_trays=1, test_trays=1, beans=4)
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*drawn.train, *drawn.test, *drawn.masks, drawn.annotations, *others}

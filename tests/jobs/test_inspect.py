@@ -6,13 +6,14 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cafepick.data.demo import DrawnTray
 from cafepick.data.sources import Source, open_source
 from cafepick.detector import Detector
 from cafepick.errors import OutputError, PhotoError
-from cafepick.images import write_image
+from cafepick.images import read_photo, write_image
 from cafepick.jobs import inspect as module
 from cafepick.jobs.inspect import Inspection, inspect_source
 from cafepick.types import Item
@@ -140,3 +141,28 @@ def test_unreadable_photos_are_told_in_the_order_of_the_source(
     result = inspect_source(job_for(damaged, tiny_detector, tmp_path), progress=silent)
     assert [failure.name for failure in result.failures] == ["2.png", "5.png", "7.png"]
     assert (result.finished, result.photos) == (True, PHOTOS - 3)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "suffix"), [(3, 20_000, ".png"), (95, 65_000, ".jpg"), (95, 66_000, ".png")]
+)
+def test_thin_photos_are_judged_with_the_others(
+    tiny_detector: Detector, tmp_path: Path, height: int, width: int, suffix: str
+) -> None:
+    write_image(tmp_path / "photos" / "thin.png", np.full((height, width, 3), 200, np.uint8))
+    photos = open_source(str(tmp_path / "photos"))
+    assert inspect_source(job_for(photos, tiny_detector, tmp_path / "out"), progress=silent).photos == 1
+    drawn = read_photo((tmp_path / "out" / "overlays" / "thin").with_suffix(suffix))
+    assert drawn.shape[1] == pytest.approx(width, abs=100)
+
+
+def test_an_overlay_that_changes_its_suffix_replaces_the_one_before(tiny_detector: Detector, tmp_path: Path) -> None:
+    def overlays_of(height: int, width: int) -> list[str]:
+        write_image(tmp_path / "photos" / "a.png", np.full((height, width, 3), 200, np.uint8))
+        photos = open_source(str(tmp_path / "photos"))
+        inspect_source(job_for(photos, tiny_detector, tmp_path / "out"), progress=silent)
+        return [path.name for path in (tmp_path / "out" / "overlays").iterdir()]
+
+    assert overlays_of(2100, 3000) == ["a.jpg"]
+    assert overlays_of(600, 800) == ["a.png"]
+    assert overlays_of(2100, 3000) == ["a.jpg"]

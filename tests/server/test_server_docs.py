@@ -43,3 +43,10 @@ def test_every_stage_and_status_is_documented() -> None:
     from cafepick.server.routes.answers import ERRORS
 
     assert statuses == set(ERRORS) | {405}
+
+
+@pytest.mark.parametrize("served", ["sqlite"], indirect=True)
+def test_a_body_that_is_no_json_is_answered_as_documented(client: Client) -> None:
+    (status,) = re.findall(r"^\| (\d{3}) \| .*the body is no JSON", DOCS, re.MULTILINE)
+    answer = client.post("/checks", content=b"no JSON", headers={"Content-Type": "application/json"})
+    assert answer.status_code == int(status)

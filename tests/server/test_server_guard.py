@@ -185,10 +185,10 @@ def answers(client: Client) -> bool:
 
 def test_strange_bodies_are_refused(client: Client) -> None:
     json = {"Content-Type": "application/json"}
-    for body in (b"[" * 500_000, b'{"model": ' + b"9" * 10_000 + b"}", b"\xff\xfe", b"", b"null", b'{"model": NaN}'):
-        answer = client.post("/checks", content=body, headers=json)
-        assert answer.status_code in (400, 422), body[:20]
-        assert answer.json()["error"]["code"] == "invalid"
+    bodies = {400: (b"[" * 500_000, b'{"model": ' + b"9" * 10_000 + b"}")}
+    bodies[422] = (b"no JSON", b"\xff\xfe", b"", b"null", b'{"model": NaN}')
+    for status, body in ((status, body) for status, some in bodies.items() for body in some):
+        assert code_of(client.post("/checks", content=body, headers=json)) == (status, "invalid"), body[:20]
     assert client.post("/checks", content=b"a=b").status_code == 422
     assert "no-store" in client.get("/checks").headers["cache-control"]
 

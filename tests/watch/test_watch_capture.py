@@ -103,6 +103,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path, video: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "options", "error", "message"),
     [
+        ("", {}, SourceError, "the source is an empty name"),
         ("nowhere.mp4", {}, SourceError, "there is no file or folder nowhere.mp4"),
         ("0", {"fps": 30.0}, ConfigError, "keeps its own time"),
         ("rtsp://camera/1", {"realtime": True}, ConfigError, "keeps its own time"),

@@ -6,6 +6,8 @@ a changed lamp, table or distance is noticed before its beans are blamed.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +17,7 @@ import numpy as np
 from cafepick.beans.pose import pose_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from cafepick.types import Scene
 
@@ -26,6 +28,9 @@ LENGTH_MARGIN: Final = 1.25
 """Factor by which the median bean may be longer or shorter, in photo pixels, where size counts."""
 DETAIL_MARGIN: Final = 2.0
 """Factor by which it may be shorter where only relative size counts: below, the photo lacks detail."""
+
+_SEEN: Final = re.compile(r"(?<=the beans are )\d+(?= pixels long)")
+"""The length in what ``Range.oddities`` says of it: the one number that differs from photo to photo."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,33 @@ class Range:
         if size_counts and length > self.length_high * margin:
             return [f"{seen}: go farther away"]
         return []
+
+
+def gathered(oddities: Iterable[tuple[str, Sequence[str]]]) -> list[tuple[str, int, str]]:
+    """Gather what ``Range.oddities`` says of many photos: one line of each kind, with the range of what was seen.
+
+    Args:
+        oddities: of each photo by name.
+
+    Returns:
+        Of each kind its words, the number of photos and the name of the first.
+    """
+    counts: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    lengths: dict[str, list[int]] = {}
+    for name, said in oddities:
+        for words in said:
+            kind = _SEEN.sub("{}", words)
+            counts[kind] += 1
+            first.setdefault(kind, name)
+            lengths.setdefault(kind, []).extend(map(int, _SEEN.findall(words)))
+    return [(kind.replace("{}", _span(lengths[kind])), count, first[kind]) for kind, count in counts.items()]
+
+
+def _span(values: Sequence[int]) -> str:
+    """Say between what whole numbers some lie; nothing of none."""
+    low, high = min(values, default=""), max(values, default="")
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def surface_colour(scene: Scene) -> tuple[float, float, float]:

@@ -33,6 +33,7 @@ def calibrate(
     from cafepick.config import Recipe, merge_settings
     from cafepick.detector import FALSE_REJECT, Detector
     from cafepick.errors import ConfigError
+    from cafepick.files import check_writable
     from cafepick.jobs.calibrate import (
         AGAIN,
         ENOUGH_FOR_LIGHT,
@@ -54,6 +55,7 @@ def calibrate(
         )
     search = changed.search
     detector = detector if search == detector.search else detector.with_search(search)
+    check_writable(model)
     failures: tuple[Failure, ...] = ()
     odd_size: str | None = None
     with stoppable(then=lambda: f"{model} is as it was") as (report, _):

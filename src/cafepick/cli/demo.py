@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cafepick.data.demo import DemoData
+    from cafepick.data.sources import Source
     from cafepick.jobs.gather import Progress
 
 
@@ -45,16 +49,23 @@ def demo(
         typer.echo(f"  {what}: {path}")
 
 
+def _opened(drawn: DemoData, paths: Sequence[Path], **options: Any) -> Source:
+    """Open the demo's photos, and none that someone else put beside them."""
+    from cafepick.data.sources import open_source
+
+    found = open_source(drawn.folder, **options)
+    return replace(found, items=tuple(item for item in found.items if item.path in paths))
+
+
 def _teach(drawn: DemoData, model: Path, steps: int | None, seed: int, report: Progress) -> None:
     from cafepick.config import CropConfig, named_recipe
-    from cafepick.data.sources import open_source
     from cafepick.jobs.teach import Lesson, teach
 
     crop = CropConfig(subject="beans")
     recipe = named_recipe("quick", size=crop.size, channels=crop.channels)
     teach(
         Lesson(
-            source=open_source(drawn.folder, purpose="train"),
+            source=_opened(drawn, drawn.train, purpose="train"),
             model=model,
             run=model.with_suffix(".run"),
             crop=crop,
@@ -68,15 +79,14 @@ def _teach(drawn: DemoData, model: Path, steps: int | None, seed: int, report: P
 
 def _check(drawn: DemoData, model: Path, out: Path, false_reject: float, report: Progress) -> dict:
     """Detect as a user would, then compare with the truth."""
-    from cafepick.data.sources import open_source
     from cafepick.detector import Detector
     from cafepick.jobs.evaluate import Evaluation, evaluate_source
     from cafepick.jobs.inspect import Inspection, inspect_source
 
     detector = Detector.load(model)
-    photos = open_source(drawn.folder, purpose="detect")
+    photos = _opened(drawn, drawn.test, purpose="detect")
     inspect_source(Inspection(source=photos, detector=detector, out=out, false_reject=false_reject), progress=report)
-    labelled = open_source(drawn.folder, purpose="detect", outlines=drawn.annotations)
+    labelled = _opened(drawn, drawn.test, purpose="detect", outlines=drawn.annotations)
     job = Evaluation(
         source=labelled,
         detector=detector,

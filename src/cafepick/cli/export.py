@@ -40,10 +40,12 @@ def export(
     """Write a model that judges alike in onnxruntime or OpenVINO, without torch; compared before it is written."""
     from cafepick.cli.stopping import stoppable
     from cafepick.detector import Detector
+    from cafepick.export import check_exportable
     from cafepick.export import export as write
 
     _check_out(out, model)
     trained = Detector.load(model, device="cpu")
+    check_exportable(trained)
     failures: tuple[Failure, ...] = ()
     with stoppable(then=lambda: f"{out} is as it was") as (report, _):
         if source is None:
@@ -62,11 +64,13 @@ def export(
 
 def _check_out(out: Path, model: Path) -> None:
     from cafepick.errors import ConfigError
+    from cafepick.files import check_writable
 
     if out.suffix != ".cafepick":
         raise ConfigError(f"--out needs a name that ends in .cafepick, got {out}: the graph lies inside such a file")
     if out.resolve() == model.resolve():
         raise ConfigError(f"--out {out} is the trained model itself, which is still needed: choose another name")
+    check_writable(out)
 
 
 def _at_hand(model: Path, trained: Detector) -> tuple[Sample, str]:

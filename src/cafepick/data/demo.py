@@ -6,6 +6,7 @@ coffee.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,8 @@ MIXED: Final = "mixed"
 
 _DEFECTIVE: Final = 0.4
 """Share of the beans of a test tray that have a defect."""
+_NUMBER: Final = re.compile(r"tray_[0-9]{3,}(_mask)?")
+"""Stem of a drawn photo or mask."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def write_demo_data(
 
     Of the beans of a test tray two in five are defective; the kinds take turns, as do paper alone, a sheet on a table
     and a tray with its wall. The camera's distance stays the same, the lots and the light vary. Each photo depends on
-    the seed and its own number alone. Files that an earlier call left under the same names are replaced.
+    the seed and its own number alone. What an earlier call drew is replaced, and removed where it drew more trays.
 
     Args:
         folder: where to write; made if it is missing.
@@ -92,9 +95,18 @@ def write_demo_data(
         write_image(path, drawn[-1].photo)
         write_image(mask, drawn[-1].defect_mask)
         report(train_trays + number + 1, train_trays + test_trays)
+    for kept, name in ((train, "tray_*.jpg"), (test, "tray_*.jpg"), (masks, "tray_*_mask.png")):
+        _remove_others(kept, name)
     annotations = folder / "test" / "annotations.json"
     write_json(annotations, coco_of(drawn, [f"{MIXED}/{path.name}" for path in test]))
     return DemoData(folder, train, test, masks, annotations)
+
+
+def _remove_others(drawn: Sequence[Path], name: str) -> None:
+    """Remove what an earlier call drew beyond these: files that are named alike, with another number."""
+    for path in set(drawn[0].parent.glob(name)) - set(drawn):
+        if path.is_file() and _NUMBER.fullmatch(path.stem):
+            path.unlink(missing_ok=True)
 
 
 def _ignore(*_: int) -> None: ...

@@ -90,6 +90,10 @@ def open_source(
     Raises:
         SourceError: nothing usable was found; the message says what was looked for and where.
     """
+    if source == "":  # as a path, the folder that one is in
+        raise SourceError(
+            "the source is an empty name: give a file, a folder, a quoted glob or mnist; . is this folder"
+        )
     if str(source) == "mnist":
         _refuse_option("--outlines", outlines)
         return _mnist(purpose, normal, data_dir)

@@ -32,6 +32,12 @@ SMALLEST_SIDE: Final = 560
 """A photo's short side in the overlay, at least."""
 MOST_PIXELS: Final = 16_000_000
 """No photo is enlarged beyond this."""
+LONGEST_SIDE: Final = 8000
+"""Nor until a side is longer than this."""
+LEGEND: Final = 26
+"""How many times as wide as high the legend is."""
+WIDEST_WORDS: Final = 20_000
+"""Letters below a photo grow with its width up to here, and no photo has a legend higher than itself."""
 MOST_LINES: Final = 60
 """Reasons in the list below a photo; of more NG beans, equal reasons are counted instead of listed."""
 
@@ -57,7 +63,8 @@ def overlay(photo: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> NDArray[np
     beans = [_Bean(verdict, _scaled(verdict.outline, factor)) for verdict in verdicts if verdict.outline is not None]
     height, width = (round(side * factor) for side in photo.shape[:2])
     edge = 0 if beans else _frame_width((height, width))
-    bars = [bar(width + 2 * edge, verdicts) for bar in (_legend, _reasons)]
+    measure = min(width + 2 * edge, LEGEND * height, WIDEST_WORDS)
+    bars = [bar(width + 2 * edge, measure, verdicts) for bar in (_legend, _reasons)]
     canvas = np.empty((height + 2 * edge + sum(map(len, bars)), width + 2 * edge, 3), np.uint8)
     np.concatenate(bars, out=canvas[height + 2 * edge :])
     picture = canvas[edge : height + edge, edge : width + edge]
@@ -128,7 +135,8 @@ def _factor(photo: NDArray[np.uint8], verdicts: Sequence[Verdict]) -> float:
     wanted = SMALLEST_SIDE / min(photo.shape[:2])
     if sides:
         wanted = max(wanted, SMALLEST_BEAN / max(float(np.median(sides)), 1.0))
-    return max(min(wanted, np.sqrt(MOST_PIXELS / photo[..., 0].size)), 1.0)
+    most = min(np.sqrt(MOST_PIXELS / photo[..., 0].size), LONGEST_SIDE / max(photo.shape[:2]))
+    return max(min(wanted, most), 1.0)
 
 
 def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -232,10 +240,13 @@ def _draw_frame(framed: NDArray[np.uint8], width: int, verdicts: Sequence[Verdic
         ink.dashes(framed, edge, ink.GREY, width=thick, length=2 * width)
 
 
-def _legend(width: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
-    """(h, width, 3) bar with a swatch and a count for each verdict that occurs, and always for OK and NG."""
+def _legend(width: int, measure: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
+    """(h, width, 3) bar with a swatch and a count for each verdict that occurs, and always for OK and NG.
+
+    Letters are as large as in a bar that is ``measure`` wide; the same holds for ``_reasons``.
+    """
     counts = Counter(verdict.judgement for verdict in verdicts)
-    height = max(round(width / 26), 32)
+    height = max(round(measure / LEGEND), 32)
     bar = np.full((height, width, 3), 255, np.uint8)
     size = round(height * 0.5)
     if not set(counts) - {Judgement.EMPTY}:
@@ -253,7 +264,7 @@ def _legend(width: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
     return bar
 
 
-def _reasons(width: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
+def _reasons(width: int, measure: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
     """(h, width, 3) list of the NG beans, each with its leading reason, in as many columns as fit; many are counted."""
     lines = [f"{v.bean}  {v.reason}" for v in verdicts if v.judgement is Judgement.NG and v.reason]
     if len(lines) > MOST_LINES:
@@ -261,7 +272,7 @@ def _reasons(width: int, verdicts: Sequence[Verdict]) -> NDArray[np.uint8]:
         lines = [f"{count} x  {reason}" for reason, count in counts.most_common(MOST_LINES)]
     if not lines:
         return np.empty((0, width, 3), np.uint8)
-    size = max(round(width / 70), 14)
+    size = max(round(measure / 70), 14)
     wide = max(ink.text_size(line, size)[0] for line in lines) + 2 * size
     rows = ceil(len(lines) / max(width // wide, 1))
     bar = np.full((round(1.7 * size * (rows + 0.5)), width, 3), 255, np.uint8)

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cafepick import __version__
+from cafepick.beans.conditions import gathered
 from cafepick.beans.crop import mask_in_crop
 from cafepick.cores import shared
 from cafepick.detector import FALSE_REJECT, Detector, Prepared
@@ -65,6 +66,8 @@ BYTES_AT_ONCE: Final = 200_000_000
 
 MOST_PNG_PIXELS: Final = 6_000_000
 """Overlays of more pixels are JPEG, at 17 times the speed of PNG: 0.06 s instead of 1.1 s for 12 megapixels."""
+MOST_JPEG_SIDE: Final = 65_500
+"""JPEG holds no longer side: such overlays are PNG."""
 
 MOST_NG: Final = 0.5
 UNLIKELY: Final = 1e-3
@@ -260,7 +263,7 @@ def _bytes(photo: Photo | Failure) -> int:
 
 def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], picture: str) -> None:
     drawn = overlay(photo.pixels, verdicts)
-    suffix = ".jpg" if drawn[..., 0].size > MOST_PNG_PIXELS else ".png"
+    shown = (job.out / "overlays" / picture).with_suffix(_suffix_of(drawn))
     folder = job.out / "panels" / PurePosixPath(picture).with_suffix("")
     _remove_panels(folder)
     truth = None if job.panels == "none" else _truth_of(photo)
@@ -270,7 +273,7 @@ def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], 
         write_image(folder / f"{bean:03d}.png", panel(evidence, part))
 
     parts: list[Callable[[], None]] = [
-        lambda: write_image((job.out / "overlays" / picture).with_suffix(suffix), drawn),
+        lambda: _write_overlay(shown, drawn),
         lambda: write_image(job.out / "masks" / picture, masks(photo.prepared.shape, verdicts), plain=True),
     ]
     path = (job.out / "maps" / picture).with_suffix(".tiff")
@@ -283,6 +286,16 @@ def _write_pictures(job: Inspection, photo: Photo, verdicts: Sequence[Verdict], 
         if wanted and verdict.evidence is not None:
             parts.append(partial(write_panel, verdict.bean, verdict.evidence))
     shared(lambda part: part(), parts)
+
+
+def _suffix_of(drawn: NDArray[np.uint8]) -> str:
+    return ".jpg" if drawn[..., 0].size > MOST_PNG_PIXELS and max(drawn.shape) <= MOST_JPEG_SIDE else ".png"
+
+
+def _write_overlay(path: Path, drawn: NDArray[np.uint8]) -> None:
+    """Write an overlay; one that an earlier run left under the other suffix may show other verdicts."""
+    write_image(path, drawn)
+    path.with_suffix(".png" if path.suffix == ".jpg" else ".jpg").unlink(missing_ok=True)
 
 
 def _remove_panels(folder: Path) -> None:
@@ -328,13 +341,8 @@ def _counts(journal: Journal) -> dict[str, int]:
 
 def _warnings(job: Inspection, journal: Journal, counts: dict[str, int]) -> tuple[str, ...]:
     """Say what speaks against the promise of the threshold: odd photos, and more NG than good subjects would give."""
-    odd: Counter[str] = Counter()
-    first: dict[str, str] = {}
-    for name, notes in journal.notes.pairs():
-        odd.update(notes)
-        for note in notes:
-            first.setdefault(note, name)
-    found = [f"{note} ({count} of {len(journal.rows)} photos, first {first[note]})" for note, count in odd.items()]
+    odd = gathered(journal.notes.pairs())
+    found = [f"{words} ({count} of {len(journal.rows)} photos, first {first})" for words, count, first in odd]
     bad, judged = counts[Judgement.NG.value], counts[Judgement.NG.value] + counts[Judgement.OK.value]
     bound = job.detector.promise(job.false_reject)["false_reject_upper_bound"]
     if judged and bad / judged > MOST_NG and binomial_tail(bad, judged, bound) < UNLIKELY:

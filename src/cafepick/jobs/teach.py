@@ -12,7 +12,7 @@ import numpy as np
 from cafepick.config import CropConfig, Recipe, ScaleKind, SheetKind, SubjectKind
 from cafepick.detector import Detector
 from cafepick.errors import ConfigError
-from cafepick.files import make_folder
+from cafepick.files import check_writable, made_folder
 from cafepick.jobs.calibrate import Sample, calibrate_by_kept, digest_of, keep_aside, now
 from cafepick.jobs.gather import Failure, Progress, gather
 from cafepick.jobs.join import join
@@ -26,7 +26,7 @@ from cafepick.scoring.calibrate import hold_back
 from cafepick.scoring.exact import Networks
 from cafepick.scoring.usual import check_enough_to_be_usual
 from cafepick.training.batches import Batches, random_of_step
-from cafepick.training.checkpoint import RunFacts, load_checkpoint, save_checkpoint
+from cafepick.training.checkpoint import RunFacts, load_checkpoint, require_checkpoint, save_checkpoint
 from cafepick.training.device import open_fabric
 from cafepick.training.gan import Gan, draw_samples, new_gan, train_gan, uniform_z
 
@@ -140,22 +140,26 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     Raises:
         SourceError: no subject was found.
         CalibrationError: there are too few photos to keep some aside.
-        CheckpointError: ``lesson.resume``, and the run folder belongs to other data or settings, or is damaged.
+        CheckpointError: ``lesson.resume``, and the run folder holds no checkpoint, one of other data or settings, or a
+            damaged one.
         TrainingError: there are too few subjects to learn an appearance from, or training diverged.
         ConfigError: there is no such device here.
         OutputError: the run folder or the model cannot be written.
     """
     began = time.monotonic()
     fabric = open_fabric(lesson.device)  # what cannot work is refused before the beans are looked for
-    make_folder(lesson.run)
-    subjects = gather(lesson.source, lesson.crop, scale=lesson.scale, sheet=lesson.sheet, progress=progress)
-    share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
-    held = hold_back(subjects.groups, share=share, seed=lesson.seed)
-    recipe = _with_length(lesson, count=int(np.sum(~held)))
-    if recipe.fusion.appearance > 0:
-        check_enough(int(np.sum(~held)))  # now, not after the training
-    if recipe.search.differences == "standardised" and recipe.encoder.steps > 0:
-        check_enough_to_be_usual(int(np.sum(~held)))
+    if lesson.resume:
+        require_checkpoint(lesson.run)
+    check_writable(lesson.model)
+    with made_folder(lesson.run):
+        subjects = gather(lesson.source, lesson.crop, scale=lesson.scale, sheet=lesson.sheet, progress=progress)
+        share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
+        held = hold_back(subjects.groups, share=share, seed=lesson.seed)
+        recipe = _with_length(lesson, count=int(np.sum(~held)))
+        if recipe.fusion.appearance > 0:
+            check_enough(int(np.sum(~held)))  # now, not after the training
+        if recipe.search.differences == "standardised" and recipe.encoder.steps > 0:
+            check_enough_to_be_usual(int(np.sum(~held)))
     networks, step = _train_all(
         lesson, recipe, subjects.crops[~held], fabric=fabric, progress=progress, stopping=stopping
     )

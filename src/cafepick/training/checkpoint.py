@@ -107,6 +107,16 @@ def refuse_checkpoint(folder: Path) -> None:
         )
 
 
+def require_checkpoint(folder: Path) -> None:
+    """Make sure that there is a training in the run folder to go on with.
+
+    Raises:
+        CheckpointError: it holds no checkpoint.
+    """
+    if not has_checkpoint(folder):
+        raise _missing(folder / FILE_NAME)
+
+
 def save_checkpoint(folder: Path, learner: Learner, facts: RunFacts, *, name: str = FILE_NAME) -> None:
     """Replace the checkpoint of the run folder.
 
@@ -192,7 +202,7 @@ def _below(tensors: Tensors, role: str) -> Tensors:
 def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
     """Return header and tensors, checked."""
     if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {path}: train without --resume first")
+        raise _missing(path)
     try:
         content = path.read_bytes()  # once: a run that still writes may replace the file at any moment
         length = int.from_bytes(content[:8], "little")
@@ -209,6 +219,10 @@ def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
     if checksum != _checksum(tensors):
         raise CheckpointError(f"{path} is damaged: its checksum does not hold. Train anew without --resume")
     return header, tensors
+
+
+def _missing(path: Path) -> CheckpointError:
+    return CheckpointError(f"there is no checkpoint {path}: train without --resume first")
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

@@ -60,6 +60,8 @@ def open_feed(source: str, options: FeedOptions, *, stop: threading.Event, notic
         where: int | str = int(source) if source.isdecimal() else source
         frames = live_frames(where, stop=stop, notice=notice, give_up=options.give_up)
         return Feed("camera" if source.isdecimal() else "stream", frames, live=True, stills=False)
+    if source == "":  # as a path, the folder that one is in
+        raise SourceError("the source is an empty name: give a file, a folder, a camera's number (0) or an address")
     path = Path(source)
     if path.is_dir():
         folder = FolderFrames(path, stop, options.fps, options.idle)

@@ -280,6 +280,22 @@ def test_whole_photos_have_the_class_of_their_folder(data, tiny_detector, evalua
     assert metrics["subject"] == "whole"
 
 
+def test_a_photo_of_defects_whose_mask_marks_nothing_is_left_out_of_the_pixels(data, tiny_detector, evaluate, tmp_path):
+    model = changed(tiny_detector, crop=CropConfig(subject="whole", size=32))
+    source = open_source(copied(data, tmp_path / "mvtec"))
+    write_image(tmp_path / "mvtec/ground_truth/mixed/b_mask.png", np.zeros((900, 1200), bool))
+    said = "pixel: the masks of 1 photos with defects mark nothing, so they are left out, first test/mixed/b.jpg"
+    for known in (model, tiny_detector):
+        metrics = evaluate(source, model=known).metrics
+        assert metrics["pixel"]["images"] == 3
+        assert said in said_of(metrics)
+    all_good = evaluate(source, model=model, good=("good", "mixed")).metrics
+    assert all_good["pixel"]["images"] == 4
+    assert not [said for said in said_of(all_good) if "mark nothing" in said]
+    write_image(tmp_path / "mvtec/ground_truth/mixed/a_mask.png", np.zeros((900, 1200), bool))
+    assert any("masks of 2 photos with defects mark nothing" in said for said in said_of(evaluate(source).metrics))
+
+
 def test_an_empty_photo_is_counted_and_alone_is_an_error(data, evaluate, tmp_path):
     folder = copied(data, tmp_path / "mvtec")
     write_image(folder / "test/good/a.jpg", np.full((300, 400, 3), 240, np.uint8))

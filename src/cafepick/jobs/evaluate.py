@@ -227,12 +227,18 @@ def _promises(job: Evaluation) -> list[Promise]:
 
 
 def _pixels(job: Evaluation, notes: Notes) -> Findings:
+    left_out = []
+    if notes.without_mask:
+        left_out.append(Omission("pixel", "without_mask", {"photos": notes.without_mask}))
+    if notes.unmarked:
+        first = {"first": notes.unmarked[0]}
+        left_out.append(Omission("pixel", "mask_unmarked", {"photos": len(notes.unmarked), **first}))
     if not notes.pixels or not any(one.mask.any() for one in notes.pixels):
         masks = any(item.mask_path is not None for item in job.source.items)
-        return Findings({"pixel": None}, (Omission("pixel", "no_usable_mask" if masks else "no_masks"),))
+        reason = Omission("pixel", "no_usable_mask" if masks else "no_masks")
+        return Findings({"pixel": None}, (reason, *left_out))
     findings = evaluate_pixels(notes.pixels)
-    left_out = Omission("pixel", "without_mask", {"photos": notes.without_mask})
-    return findings._replace(omitted=(*findings.omitted, *([left_out] if notes.without_mask else [])))
+    return findings._replace(omitted=(*findings.omitted, *left_out))
 
 
 def _finding(job: Evaluation, notes: Notes) -> Findings:

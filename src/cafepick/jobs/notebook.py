@@ -72,6 +72,7 @@ class Notebook:
             "subjects": [_known(row) for row in notes.subjects],
             "found": notes.found,
             "without_mask": notes.without_mask,
+            "unmarked": notes.unmarked,
             "learnt": notes.learnt,
             "mistakes": _positions(notes),
             "why": [None if one.why is None else asdict(one.why) for one in notes.mistakes],
@@ -96,7 +97,7 @@ class Notebook:
                 Mistake(subjects[number], arrays[f"panel.{number}"], why)
                 for number, why in zip(more["mistakes"], whys, strict=True)
             ]
-            without_mask, learnt = bool(more["without_mask"]), bool(more["learnt"])
+            flags = {name: bool(more[name]) for name in ("without_mask", "unmarked", "learnt")}
         except (OSError, SafetensorError, KeyError, IndexError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"the notes on {image} in {self._journal.path.parent} are damaged ({error!r}): "
@@ -107,9 +108,8 @@ class Notebook:
             table=tuple(rows),
             found=found,
             pixels=pixels,
-            without_mask=without_mask,
-            learnt=learnt,
             mistakes=tuple(mistakes),
+            **flags,
         )
 
     def remove(self) -> None:

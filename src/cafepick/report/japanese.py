@@ -257,6 +257,7 @@ JAPANESE: Final[dict[str, str]] = {
     "omitted.no_masks": "データにマスクがありません",
     "omitted.no_usable_mask": "欠陥を示す使えるマスクがありません",
     "omitted.without_mask": "欠陥のある写真{photos}枚にマスクがなく、集計から除きました",
+    "omitted.mask_unmarked": "欠陥のある写真{photos}枚のマスクに欠陥の印がなく、集計から除きました（最初は{first}）",
     "omitted.outlines_judged": "注釈の輪郭そのものを判定しました（--use-outlines）",
     "omitted.no_outlines": "データに輪郭の注釈がありません",
     "omitted.whole_photos": "このモデルは写真全体を判定します",

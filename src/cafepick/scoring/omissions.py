@@ -16,6 +16,7 @@ REASONS: Final = {
     "no_masks": "the source has no masks",
     "no_usable_mask": "no mask that could be used marks a defect",
     "without_mask": "{photos} photos with defects have no mask and are left out",
+    "mask_unmarked": "the masks of {photos} photos with defects mark nothing, so they are left out, first {first}",
     "outlines_judged": "the annotated outlines themselves were judged (--use-outlines)",
     "no_outlines": "the source has no outlines",
     "whole_photos": "the model judges whole photos",

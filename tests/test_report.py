@@ -330,6 +330,12 @@ class TestNumbers:
         ):
             assert number in text, number
 
+    @LANGUAGES
+    def test_blocks_of_pixels_are_told(self, report, language) -> None:
+        said = Words(language)("pixel.in_blocks", side=4)
+        assert said in Page(report(metrics_with(pixel={"auroc": 0.9, "block": 4}), language=language)).text
+        assert said[:20] not in report(metrics_with(pixel={"auroc": 0.9, "block": 1}), language=language)
+
 
 class TestTrust:
     @staticmethod

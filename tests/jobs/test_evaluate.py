@@ -25,10 +25,13 @@ from cafepick.jobs import inspect
 from cafepick.jobs.evaluate import Evaluated, Evaluation, _identity, evaluate_source
 from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, Inspection, inspect_source
 from cafepick.jobs.notebook import Notebook
+from cafepick.jobs.notes import PhotoNotes
 from cafepick.jobs.seen import FIELD, print_of, record_of
 from cafepick.jobs.truth import Labelling
 from cafepick.models.build import build_generator
 from cafepick.scoring.calibrate import Calibration
+from cafepick.scoring.evaluation import PixelTruth
+from cafepick.types import Judgement, SubjectRow
 
 RATE = 0.05
 
@@ -116,7 +119,7 @@ def test_a_mask_says_which_beans_of_a_photo_are_defective(data, evaluate):
     good = sum(one["category_id"] == 1 for one in truth["annotations"])
     assert metrics["subjects"]["good"] == pytest.approx(good, abs=2)
     assert metrics["subjects"]["defect"] == pytest.approx(len(truth["annotations"]) - good, abs=2)
-    assert metrics["pixel"]["images"] == 2
+    assert (metrics["pixel"]["images"], metrics["pixel"]["block"]) == (2, 3)
     assert all(0 <= metrics["pixel"][name] <= 1 for name in ("auroc", "average_precision", "aupro", "iou"))
 
 
@@ -336,6 +339,20 @@ def test_a_stopped_run_goes_on_to_the_same_result(data, tiny_detector, monkeypat
     assert [(one.row, one.why) for one in resumed.mistakes] == [(one.row, one.why) for one in whole.mistakes]
     for one, other in zip(resumed.mistakes, whole.mistakes, strict=True):
         np.testing.assert_array_equal(one.panel, other.panel)
+
+
+def test_what_is_noted_of_a_photo_is_read_as_it_was(tmp_path):
+    ramp = np.arange(12, dtype=np.float32).reshape(3, 4)
+    row = SubjectRow("a.jpg", 1, "sour", 2.0, 1.0, 1.0, 0.5, Judgement.OK)
+    flags = {"without_mask": True, "unmarked": True, "learnt": True}
+    noted = PhotoNotes(subjects=(row,), table=(), pixels=PixelTruth(ramp > 3, ramp, ramp > 5, block=4), **flags)
+    with Notebook(tmp_path, {}, resume=False) as book:
+        book.add("a.jpg", noted)
+    with Notebook(tmp_path, {}, resume=True) as book:
+        read = book.read("a.jpg")
+    for ours, theirs in zip(read.pixels, noted.pixels, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert vars(read) | {"pixels": None} == vars(noted) | {"pixels": None}
 
 
 def test_a_truth_that_changed_does_not_go_on_with_the_old_one(data, tiny_detector, tmp_path):

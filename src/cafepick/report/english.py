@@ -166,6 +166,8 @@ ENGLISH: Final[dict[str, str]] = {
     "pixel.aupro": "AUPRO (up to 30\u00a0% false positives)",
     "pixel.iou": "overlap of the painted area with the truth (IoU)",
     "pixel.images": "images with a mask",
+    "pixel.in_blocks": "Compared in blocks of {side} × {side} pixels, each with the largest of its values. That raises "
+    "these numbers: published ones, which are of full size, cannot be compared with them.",
     "finding.title": "Finding the {things} in the photo",
     "finding.recall": "annotated {things} that were found",
     "finding.precision": "found outlines that are annotated",

@@ -163,6 +163,8 @@ JAPANESE: Final[dict[str, str]] = {
     "pixel.aupro": "AUPRO（偽陽性率30%まで）",
     "pixel.iou": "塗られた領域と正解の重なり（IoU）",
     "pixel.images": "マスクのある画像の数",
+    "pixel.in_blocks": "{side}×{side}画素の区画ごとに最大値を取って比べました。そのため数値は高めになります。"
+    "公表されている値は元の大きさで計算したものなので、比較できません。",
     "finding.title": "写真からの{things}の検出",
     "finding.recall": "注釈のある{things}のうち検出できた割合",
     "finding.precision": "検出した輪郭のうち注釈のある割合",

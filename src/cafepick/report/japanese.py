@@ -272,7 +272,7 @@ JAPANESE: Final[dict[str, str]] = {
     "omitted.beans_not_found": "ラベルのある豆のうち{beans}粒が見つかりませんでした（最初は{first}の{bean}番）",
     "omitted.masks_beside": "{masks}枚のマスクはその写真のどの豆にもかからず、"
     "すべて良品として数えました（最初は{first}のマスク）",
-    "omitted.learnt_from": "{photos}枚の写真のうち{learnt}枚はモデルの学習に使われたものなので、"
+    "omitted.learnt_from": "{photos}枚の写真のうち{learnt}枚はモデルの学習またはしきい値の設定に使われたものなので、"
     "実際より良い結果に見えます",
     "omitted.only_taught": "学習に使うのは{good}だけなので、{bad}をどれだけ見つけられるかはまだわかりません。"
     "写真を検査して判定を直し、その訂正を使って評価してください",

@@ -27,8 +27,8 @@ REASONS: Final = {
     "photos_not_there": "{photos} labelled photos are not in the source, first {first}",
     "beans_not_found": "{beans} labelled beans were not found, first bean {bean} of {first}",
     "masks_beside": "{masks} masks mark no bean of their photo, so all count as good, first that of {first}",
-    "learnt_from": "{learnt} of {photos} photos are among those that the model learnt from, so "
-    "it looks better than it is",
+    "learnt_from": "{learnt} of {photos} photos are among those that the model learnt from or that set its threshold, "
+    "so it looks better than it is",
     "only_taught": "training learns from good subjects only, so nothing says yet how many bad ones are found: check "
     "photos, correct the verdicts, and evaluate with the corrections",
 }

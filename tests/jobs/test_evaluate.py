@@ -206,6 +206,19 @@ def test_one_class_only_still_gives_its_rates(data, tiny_detector, evaluate):
     assert any("none of the classes mixed means good" in reason for reason in said_of(bad))
 
 
+def test_the_calibration_told_is_that_of_the_way_that_judged(data, tiny_detector, evaluate):
+    of_another = {"subjects": 999, "fusion": {"reconstruction": 9.0}, "pixel_threshold": 9.0}
+    record = {**of_another, "source": "a lot", "history": [{**of_another, "source": "the lot before"}]}
+    model = changed(tiny_detector, facts={"calibration": record})
+    told = evaluate(open_source(data.folder / "test"), model=model).metrics["calibration"]
+    assert told == {
+        "source": "a lot",
+        "subjects": len(tiny_detector.calibration.scores),
+        "pixel_threshold": tiny_detector.pixel_threshold,
+        "history": [{"subjects": 999, "source": "the lot before"}],
+    }
+
+
 def copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)

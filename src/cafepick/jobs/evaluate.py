@@ -34,7 +34,7 @@ from cafepick.scoring.omissions import SEEN_BEFORE, Omission
 from cafepick.types import Judgement, Mistake, SubjectRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cafepick.data.sources import Source
@@ -196,7 +196,9 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         "method": job.detector.method,
         "precision": job.detector.precision,
         "date": now(),
-        **{key: without_prints(facts.get(key, {})) for key in ("training", "calibration", "versions")},
+        "training": without_prints(facts.get("training", {})),
+        "calibration": _calibration(job.detector),
+        "versions": facts.get("versions", {}),
         "subject": job.detector.crop.subject,
         "good": list(job.labelling.good),
         "subjects": {
@@ -213,6 +215,21 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         **finding.numbers,
         "omitted": [omission.as_json() for omission in omitted],
     }
+
+
+def _calibration(detector: Detector) -> dict[str, Any]:
+    """Say what set the thresholds; what differs between ways to score is that of the detector's own."""
+    record = without_prints(detector.facts.get("calibration", {}))
+    if history := record.get("history"):
+        record["history"] = [_of_any_way(former) for former in history]
+    mine = detector.yardsticks()[detector.way]
+    subjects = {} if mine.calibration is None else {"subjects": len(mine.calibration.scores)}
+    return _of_any_way(record) | subjects | mine.to_header()
+
+
+def _of_any_way(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of a calibration without what the model file says there of the method ``exact`` alone."""
+    return {key: value for key, value in record.items() if key not in ("fusion", "pixel_threshold")}
 
 
 def _promise(detector: Detector, rate: float) -> Promise:

@@ -204,6 +204,7 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         "subjects": {
             "good": int(np.sum(~judged.defective)),
             "defect": int(np.sum(judged.defective)),
+            "good_photos": len(np.unique(judged.photos[~judged.defective])),
             "photos": len({row.image for row in notes.subjects}),
             "cut": verdicts[Judgement.CUT],
             "empty_photos": verdicts[Judgement.EMPTY],

@@ -67,6 +67,8 @@ ENGLISH: Final[dict[str, str]] = {
     "within the bound of {bound}.",
     "promise.unclear": "It promised to reject {promised} of the {good} by mistake, {bound} at most, "
     "and rejected {realised}. With so few {things} that may be chance.",
+    "promise.unclear_photos": "It promised to reject {promised} of the {good} by mistake, {bound} at most, "
+    "and rejected {realised}. That may be chance: the {good_n} {good} lie in only {photos} photos, and photos differ.",
     "promise.broken": "It promised to reject {promised} of the {good} by mistake, {bound} at most, "
     "but rejected {realised}. Light, camera or {things} probably differ from the calibration: "
     "run “cafepick calibrate” with {good} photographed as they are now.",

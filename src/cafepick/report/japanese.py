@@ -63,6 +63,8 @@ JAPANESE: Final[dict[str, str]] = {
     "上限の{bound}以内に収まりました。",
     "promise.unclear": "約束した過検出率は{promised}（上限{bound}）でしたが、実際は{realised}でした。"
     "テストした{things}が少ないため、偶然かもしれません。",
+    "promise.unclear_photos": "約束した過検出率は{promised}（上限{bound}）でしたが、実際は{realised}でした。"
+    "テストした{good}{good_n}{unit}は{photos}枚の写真にしか写っておらず、写真ごとに差があるため、偶然かもしれません。",
     "promise.broken": "約束した過検出率は{promised}（上限{bound}）でしたが、実際は{realised}でした。"
     "照明、カメラ、または{things}が"
     "校正時と違うと考えられます。現在の条件で撮影した{good}を使い、「cafepick calibrate」を実行してください。",

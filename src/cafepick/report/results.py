@@ -47,6 +47,8 @@ class Results:
     """Classes that count as good, in lower case."""
     good: int | None
     """Good subjects that were judged."""
+    good_photos: int | None
+    """Photos that they lie in."""
     bad: int | None
     """Bad subjects that were judged."""
     left_out: Mapping[str, int]
@@ -102,6 +104,7 @@ def read_results(metrics: Mapping[str, Any]) -> Results:
     return Results(
         good_labels=frozenset(str(name).casefold() for name in _list(metrics.get("good")) or (GOOD,)),
         good=_count(subjects.get("good")),
+        good_photos=_count(subjects.get("good_photos")),
         bad=_count(subjects.get("defect")),
         left_out={key: n for key in ("cut", "empty_photos", "unmatched") if (n := _count(subjects.get(key)))},
         unreadable=tuple(

@@ -361,6 +361,15 @@ class TestTrust:
         assert self.grades(false_reject=promise)[0] is grade
 
     @LANGUAGES
+    @pytest.mark.parametrize(("seen", "grade"), [(9, Grade.UNKNOWN), (8, Grade.SOUND), (None, Grade.SOUND)])
+    def test_photos_that_it_has_seen_say_nothing_of_the_promise(self, language, seen, grade) -> None:
+        subjects = {"good": 400, "good_photos": 9, "good_photos_seen": seen, "defect": 100}
+        results = read_results(metrics_with(subjects=subjects))
+        check = checks(results, Words(language))[0]
+        assert check.grade is grade
+        assert (check.sentence == Words(language)("promise.seen")) is (grade is Grade.UNKNOWN)
+
+    @LANGUAGES
     def test_a_wide_interval_is_put_down_to_few_photos_where_beans_are_many(self, language) -> None:
         promise = {"promised": 0.02, "upper_bound": 0.033, "realised": between(0.04, 0.02, 0.06)}
 

@@ -200,6 +200,7 @@ def test_one_class_only_still_gives_its_rates(data, tiny_detector, evaluate):
     assert 0 <= good["false_reject"]["realised"]["value"] <= 1
     assert "auroc: there is no defective subject" in said_of(good)
     assert any(reason.startswith("seen_before: 1 of 2 photos are among") for reason in said_of(good))
+    assert (good["subjects"]["good_photos"], good["subjects"]["good_photos_seen"]) == (2, 1)
     bad = evaluate(open_source(data.folder / "test")).metrics
     assert bad["false_reject"]["realised"] is None
     assert bad["miss_rate"]["value"] > 0

@@ -128,7 +128,9 @@ def test_an_evaluation_tells_of_photos_kept_aside_and_they_may_calibrate(data: D
     folder = data.train[0].parent
     detector = Detector.load(taught(folder, tmp_path / "paper.cafepick", recipe=paper))
     job = Evaluation(source=open_source(folder.parent), detector=detector, out=tmp_path / "out", false_reject=RATE)
-    (seen,) = (one for one in evaluate_source(job, progress=silent).metrics["omitted"] if one["about"] == SEEN_BEFORE)
+    metrics = evaluate_source(job, progress=silent).metrics
+    assert metrics["subjects"]["good_photos"] == metrics["subjects"]["good_photos_seen"]
+    (seen,) = (one for one in metrics["omitted"] if one["about"] == SEEN_BEFORE)
     assert seen["values"] == {"learnt": 4, "photos": 4}
     source = open_source(folder, purpose="train")
     of_photo = {print_of(read_photo(item.path)): item for item in source.items}

@@ -204,7 +204,8 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         "subjects": {
             "good": int(np.sum(~judged.defective)),
             "defect": int(np.sum(judged.defective)),
-            "good_photos": len(np.unique(judged.photos[~judged.defective])),
+            "good_photos": len(notes.good_photos()),
+            "good_photos_seen": len(notes.good_photos() & notes.learnt),
             "photos": len({row.image for row in notes.subjects}),
             "cut": verdicts[Judgement.CUT],
             "empty_photos": verdicts[Judgement.EMPTY],
@@ -304,7 +305,7 @@ def _seen_before(job: Evaluation, notes: Notes) -> list[Omission]:
     """Tell of photos that the model learnt from, under any name: it knows their beans."""
     if not notes.learnt:
         return []
-    return [Omission(SEEN_BEFORE, "learnt_from", {"learnt": notes.learnt, "photos": len(job.source.items)})]
+    return [Omission(SEEN_BEFORE, "learnt_from", {"learnt": len(notes.learnt), "photos": len(job.source.items)})]
 
 
 def _nothing_judged(job: Evaluation, notes: Notes, failures: Sequence[Failure]) -> SourceError:

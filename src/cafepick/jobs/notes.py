@@ -66,7 +66,7 @@ class Notes:
     """Photos with defects, but without a mask."""
     unmarked: list[str] = field(default_factory=list)
     """Photos with defects whose mask marks none."""
-    learnt: int = 0
+    learnt: set[str] = field(default_factory=set)
     """Photos that the model learnt from."""
     rejected: list[Mistake] = field(default_factory=list)
     """Good subjects judged NG, the highest score first."""
@@ -103,13 +103,19 @@ class Notes:
         self.without_mask += photo.without_mask
         if photo.unmarked:
             self.unmarked.append(photo.subjects[0].image)
-        self.learnt += photo.learnt
+        if photo.learnt:
+            self.learnt.add(photo.subjects[0].image)
         for mistake in photo.mistakes:
             kept = self._mistakes_like(mistake.row)
             if kept is not None:
                 kept.append(mistake)
                 kept.sort(key=_rank)
                 del kept[MOST_MISTAKES:]
+
+    def good_photos(self) -> set[str]:
+        """Return the photos with good subjects that have a score."""
+        known = [row for row in self.subjects if row.label is not None and row.score is not None]
+        return {row.image for row in known if self.labelling.is_good(str(row.label))}
 
     def judged(self) -> Judged:
         """Return the subjects that have a label and a score."""

@@ -72,6 +72,8 @@ ENGLISH: Final[dict[str, str]] = {
     "promise.broken": "It promised to reject {promised} of the {good} by mistake, {bound} at most, "
     "but rejected {realised}. Light, camera or {things} probably differ from the calibration: "
     "run “cafepick calibrate” with {good} photographed as they are now.",
+    "promise.seen": "Whether the promised false-reject rate is kept cannot be said: the model learnt from all photos "
+    "with {good}, or set its threshold by them. Evaluate with {good} in photos that it has not seen.",
     "promise.unknown": "Whether the promised false-reject rate is kept was not measured.",
     "order.sound": "Shown one good and one bad, it gives the bad one the higher score in {n} of 100 pairs: "
     "AUROC {auroc}.",

@@ -68,6 +68,8 @@ JAPANESE: Final[dict[str, str]] = {
     "promise.broken": "約束した過検出率は{promised}（上限{bound}）でしたが、実際は{realised}でした。"
     "照明、カメラ、または{things}が"
     "校正時と違うと考えられます。現在の条件で撮影した{good}を使い、「cafepick calibrate」を実行してください。",
+    "promise.seen": "約束した過検出率が守られているかはわかりません。{good}の写真はすべて、"
+    "モデルの学習またはしきい値の設定に使われたものです。使っていない写真の{good}で評価してください。",
     "promise.unknown": "約束した過検出率が守られているかは測定していません。",
     "order.sound": "良品と不良品を1つずつ比べると、100組中{n}組で不良品のほうが高いスコアになります。AUROC {auroc}。",
     "order.care": "良品と不良品を1つずつ比べて、"

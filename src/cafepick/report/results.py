@@ -49,6 +49,8 @@ class Results:
     """Good subjects that were judged."""
     good_photos: int | None
     """Photos that they lie in."""
+    good_photos_seen: int | None
+    """Those of them that the model learnt from."""
     bad: int | None
     """Bad subjects that were judged."""
     left_out: Mapping[str, int]
@@ -105,6 +107,7 @@ def read_results(metrics: Mapping[str, Any]) -> Results:
         good_labels=frozenset(str(name).casefold() for name in _list(metrics.get("good")) or (GOOD,)),
         good=_count(subjects.get("good")),
         good_photos=_count(subjects.get("good_photos")),
+        good_photos_seen=_count(subjects.get("good_photos_seen")),
         bad=_count(subjects.get("defect")),
         left_out={key: n for key in ("cut", "empty_photos", "unmatched") if (n := _count(subjects.get(key)))},
         unreadable=tuple(

@@ -77,6 +77,8 @@ def _promise(results: Results, words: Words) -> Check:
     promise = results.promised
     if promise is None or promise.realised is None or promise.upper_bound is None:
         return Check(Grade.UNKNOWN, words("promise.unknown"))
+    if results.good_photos and results.good_photos_seen == results.good_photos:
+        return Check(Grade.UNKNOWN, words("promise.seen"))
     low = promise.realised.value if promise.realised.low is None else promise.realised.low
     grade, key = Grade.SOUND, "promise.kept"
     fields = {

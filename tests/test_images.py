@@ -321,9 +321,78 @@ def test_metadata_bombs_are_refused(tmp_path: Path):
         read_photo(path)
 
 
-def test_masks_are_true_where_bright(tmp_path: Path):
-    path = saved(tmp_path, Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)))
-    assert read_mask(path).tolist() == [[False, False, True, True]]
+MARKED = np.array([[0, 0, 1, 1]] * 8, np.uint8).repeat(8, axis=1)
+"""(8, 32), 1 on the right half."""
+
+
+def marks(image: Image.Image, folder: Path, name: str = "mask.png", **options: object) -> bool:
+    """Tell whether the right half of the mask that ``image`` is saved as is read as the defect."""
+    return bool((read_mask(saved(folder, image, name, **options)) == MARKED.astype(bool)).all())
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp"])
+@pytest.mark.parametrize("level", [1, 100, 127, 255])
+def test_of_a_lossless_mask_all_that_is_not_black_is_a_defect(tmp_path: Path, suffix: str, level: int):
+    options = {"lossless": True} if suffix == "webp" else {}
+    assert marks(Image.fromarray(MARKED * np.uint8(level)), tmp_path, f"mask.{suffix}", **options)
+
+
+def test_masks_of_one_bit_of_16_bits_and_of_classes(tmp_path: Path):
+    assert marks(Image.fromarray(MARKED * np.uint8(255)).convert("1"), tmp_path)
+    for suffix in ("png", "tif"):
+        assert marks(Image.fromarray(MARKED.astype(np.uint16)), tmp_path, f"mask.{suffix}")
+        assert marks(Image.fromarray(MARKED * np.uint16(65535)), tmp_path, f"mask.{suffix}")
+    assert marks(Image.fromarray(MARKED.astype(np.float32)), tmp_path, "mask.tif")
+    classes = Image.fromarray(MARKED).convert("P")
+    classes.putpalette([0, 0, 0, 128, 0, 0])  # as in PASCAL VOC
+    assert marks(classes, tmp_path)
+    assert marks(Image.fromarray(MARKED[..., None] * np.array([0, 0, 1], np.uint8)), tmp_path)
+    with pytest.raises(PhotoError, match=r"its values run from 0 to 1000"):
+        read_mask(saved(tmp_path, Image.fromarray(MARKED * np.float32(1000)), "a.tif"))
+
+
+def test_the_transparent_ground_of_a_mask_is_no_defect(tmp_path: Path):
+    for mode in ("RGBA", "LA"):
+        image = Image.new("RGBA", (32, 8), (255, 255, 255, 0))
+        image.paste((255, 255, 255, 255), (16, 0, 32, 8))
+        assert marks(image.convert(mode), tmp_path)
+    palette = Image.fromarray(MARKED).convert("P")
+    palette.putpalette([255, 255, 255, 255, 0, 0])
+    assert marks(palette, tmp_path, transparency=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.jpg", {"quality": 60}), ("a.webp", {"quality": 30}), ("a.tif", {"compression": "jpeg"})],
+)
+@pytest.mark.parametrize("level", [60, 255])
+def test_of_a_lossy_mask_the_brighter_half_is_a_defect(tmp_path: Path, name: str, options: dict, level: int):
+    assert marks(Image.fromarray(MARKED * np.uint8(level)).convert("RGB"), tmp_path, name, **options)
+    faint = np.random.default_rng(0).integers(0, 8, (16, 16, 3), np.uint8)
+    assert not read_mask(saved(tmp_path, Image.fromarray(faint), name, **options)).any()
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_lossy_webp_is_told_whatever_else_it_holds(tmp_path: Path, *, alpha: bool, lossless: bool):
+    ramp = Image.fromarray(np.tile(np.arange(0, 256, 8, dtype=np.uint8), (8, 1))).convert("RGB")
+    if alpha:
+        ramp.putalpha(Image.fromarray(np.full((8, 32), 254, np.uint8)))
+    mask = read_mask(saved(tmp_path, ramp, "a.webp", lossless=lossless, quality=90))
+    assert mask.mean() > 0.9 if lossless else 0.4 < mask.mean() < 0.6
+
+
+def test_a_mask_is_turned_upright(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    assert marks(Image.fromarray(np.ascontiguousarray(MARKED[:, ::-1])), tmp_path, exif=exif)
+
+
+def test_a_damaged_mask_is_named(tmp_path: Path):
+    path = saved(tmp_path, Image.fromarray(MARKED), "mask.png")
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(PhotoError, match=r"mask\.png is truncated or corrupt"):
+        read_mask(path)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3)])

@@ -330,6 +330,12 @@ class TestNumbers:
         ):
             assert number in text, number
 
+    @LANGUAGES
+    def test_blocks_of_pixels_are_told(self, report, language) -> None:
+        said = Words(language)("pixel.in_blocks", side=4)
+        assert said in Page(report(metrics_with(pixel={"auroc": 0.9, "block": 4}), language=language)).text
+        assert said[:20] not in report(metrics_with(pixel={"auroc": 0.9, "block": 1}), language=language)
+
 
 class TestTrust:
     @staticmethod
@@ -345,12 +351,39 @@ class TestTrust:
             (between(0.03, 0.01, 0.05), Grade.SOUND),
             (between(0.04, 0.02, 0.06), Grade.CARE),
             (between(0.08, 0.05, 0.1), Grade.BROKEN),
+            (between(0.16, 0.02, 0.6), Grade.CARE),
+            (between(0.17, 0.02, 0.6), Grade.BROKEN),  # more than five times the bound
             (None, Grade.UNKNOWN),
         ],
     )
     def test_the_promise_is_held_against_its_bound(self, realised, grade) -> None:
         promise = {"promised": 0.02, "upper_bound": 0.033, "realised": realised}
         assert self.grades(false_reject=promise)[0] is grade
+
+    @LANGUAGES
+    @pytest.mark.parametrize(("seen", "grade"), [(9, Grade.UNKNOWN), (8, Grade.SOUND), (None, Grade.SOUND)])
+    def test_photos_that_it_has_seen_say_nothing_of_the_promise(self, language, seen, grade) -> None:
+        subjects = {"good": 400, "good_photos": 9, "good_photos_seen": seen, "defect": 100}
+        results = read_results(metrics_with(subjects=subjects))
+        check = checks(results, Words(language))[0]
+        assert check.grade is grade
+        assert (check.sentence == Words(language)("promise.seen")) is (grade is Grade.UNKNOWN)
+
+    @LANGUAGES
+    def test_a_wide_interval_is_put_down_to_few_photos_where_beans_are_many(self, language) -> None:
+        promise = {"promised": 0.02, "upper_bound": 0.033, "realised": between(0.04, 0.02, 0.06)}
+
+        def said(good: int, photos: int | None) -> str:
+            subjects = {"good": good, "good_photos": photos, "defect": 100}
+            results = read_results(metrics_with(false_reject=promise, subjects=subjects))
+            return checks(results, Words(language))[0].sentence
+
+        beans = {"en": "With so few beans", "ja": "テストした豆が少ないため"}[language]
+        photos = {"en": "the 656 good beans lie in only 9 photos", "ja": "良い豆656粒は9枚の写真にしか"}[language]
+        assert photos in said(656, 9)
+        assert beans not in said(656, 9)
+        assert beans in said(40, 9)
+        assert beans in said(656, None)  # of an older version
 
     @pytest.mark.parametrize(("share", "grade"), [(0.1, Grade.SOUND), (0.3, Grade.CARE), (0.6, Grade.BROKEN)])
     def test_a_model_that_misses_much_is_not_to_be_relied_on(self, share, grade) -> None:

@@ -31,6 +31,9 @@ SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", 
 MOST_PIXELS: Final = 200_000_000
 """Larger images are refused before they are decoded."""
 
+FAINTEST_MARK: Final = 16
+"""A lossy mask that is nowhere as bright (0..255) marks nothing: what it shows comes from its compression."""
+
 _FORMATS: Final = {
     "JPEG": JpegImagePlugin,
     "PNG": PngImagePlugin,
@@ -91,32 +94,33 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     Raises:
         PhotoError: the file is missing, empty, truncated, corrupt, too large or no image that can be read.
     """
-    path = Path(path)
-    with _open_file(path) as stream:
-        image = _open(path, stream)
-        width, height = image.size
-        if width * height > MOST_PIXELS:
-            most = f"{MOST_PIXELS // 10**6} megapixels"
-            raise PhotoError(f"{path} has {width} x {height} pixels, more than {most}: make it smaller")
-        try:
-            if image.format == "PNG":
-                _open(path, stream).verify()  # checksums of the chunks, which decoding passes over
-                image = _open(path, stream)
-            return _to_rgb(_decode(image))
-        except _UnusableValuesError as error:
-            raise PhotoError(f"{path} cannot be used: {error}") from error
-        except Exception as error:
-            # On damaged bytes Pillow's decoders raise almost anything: OSError, SyntaxError, struct.error, IndexError
-            raise PhotoError(f"{path} is truncated or corrupt ({error}): copy or take it again") from error
+    with _opened(Path(path)) as (image, _):
+        return _to_rgb(_decode(image, ground="white"))
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
-    """Read a ground-truth mask: True where the image is brighter than middle grey; (H, W).
+    """Read a ground-truth mask, (H, W), upright as its EXIF orientation says: True on defects.
+
+    Of a lossless file every pixel that is not black is a defect, whatever its grey, colour or class number. Of a lossy
+    one (JPEG, also in TIFF, and lossy WebP), whose compression smears, a defect is what is brighter, by its brightest
+    channel, than half the brightest pixel of the mask; nothing is if that is below ``FAINTEST_MARK``. A transparent
+    ground is no defect.
 
     Raises:
         PhotoError: as for ``read_photo``.
     """
-    return to_channels(read_photo(path), 1)[..., 0] > 127
+    with _opened(Path(path)) as (image, stream):
+        lossy = _is_lossy(image, stream)
+        decoded = _decode(image, ground="black")
+        if _is_wide(decoded):
+            values = np.asarray(decoded)
+            _check_values(values)
+            return values > 0  # not of 8 bits: classes 1 and 2 would be black
+        brightest = _to_rgb(decoded).max(axis=2)
+    if not lossy:
+        return brightest > 0
+    level = int(brightest.max())
+    return brightest > (level / 2 if level >= FAINTEST_MARK else level)
 
 
 def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.bool_], *, plain: bool = False) -> None:
@@ -223,6 +227,27 @@ def _open_file(path: Path) -> BinaryIO:
         ) from error
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[ImageFile, BinaryIO]]:
+    """Open an image that is not too large, and its file; what fails while its pixels are read says why."""
+    with _open_file(path) as stream:
+        image = _open(path, stream)
+        width, height = image.size
+        if width * height > MOST_PIXELS:
+            most = f"{MOST_PIXELS // 10**6} megapixels"
+            raise PhotoError(f"{path} has {width} x {height} pixels, more than {most}: make it smaller")
+        try:
+            if image.format == "PNG":
+                _open(path, stream).verify()  # checksums of the chunks, which decoding passes over
+                image = _open(path, stream)
+            yield image, stream
+        except _UnusableValuesError as error:
+            raise PhotoError(f"{path} cannot be used: {error}") from error
+        except Exception as error:
+            # On damaged bytes Pillow's decoders raise almost anything: OSError, SyntaxError, struct.error, IndexError
+            raise PhotoError(f"{path} is truncated or corrupt ({error}): copy or take it again") from error
+
+
 def _open(path: Path, stream: BinaryIO) -> ImageFile:
     """Read the header only.
 
@@ -252,8 +277,26 @@ def _what(prefix: bytes) -> str:
     return "no JPEG, PNG, WebP, TIFF or BMP image"
 
 
-def _decode(image: Image.Image) -> Image.Image:
-    """Decode all pixels and turn them upright; palettes and transparency become plain RGB on white."""
+def _is_lossy(image: ImageFile, stream: BinaryIO) -> bool:
+    """Tell whether the compression changed pixels."""
+    if image.format == "WEBP":
+        return _first_bitstream(stream) == b"VP8 "
+    return image.format == "JPEG" or image.info.get("compression") in ("jpeg", "tiff_jpeg")
+
+
+def _first_bitstream(stream: BinaryIO) -> bytes:
+    """Return the kind of the first image in a WebP file (RFC 9649): ``VP8 `` is lossy, ``VP8L`` lossless."""
+    stream.seek(12)
+    while len(head := stream.read(8)) == 8:
+        kind, size = head[:4], int.from_bytes(head[4:], "little")
+        if kind in (b"VP8 ", b"VP8L"):
+            return kind
+        stream.seek(16 if kind == b"ANMF" else size + size % 2, 1)  # of an animation, go into the first frame
+    return b""
+
+
+def _decode(image: Image.Image, *, ground: str) -> Image.Image:
+    """Decode all pixels and turn them upright; palettes and transparency become plain RGB on a ground."""
     image.load()
     with _without_warnings():
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
@@ -261,8 +304,7 @@ def _decode(image: Image.Image) -> Image.Image:
     if _is_wide(upright) or not upright.has_transparency_data:
         return upright
     colours = upright.convert("RGBA")
-    white = Image.new("RGBA", colours.size, "white")
-    return Image.alpha_composite(white, colours)
+    return Image.alpha_composite(Image.new("RGBA", colours.size, ground), colours)
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
@@ -288,9 +330,14 @@ def _is_wide(image: Image.Image) -> bool:
 
 def _wide_to_uint8(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Bring 16-bit, 32-bit and floating-point grey values (H, W) to 0..255."""
+    return np.rint(values.astype(np.float64) * (255 / _check_values(values))).astype(np.uint8)
+
+
+def _check_values(values: NDArray[np.generic]) -> float:
+    """Return which of 16-bit, 32-bit and floating-point grey values is white."""
     low, high = float(values.min()), float(values.max())
     of_floats = 1.0 if high <= 1 else 255.0
     white = of_floats if values.dtype.kind == "f" else 65535.0
     if not 0 <= low <= high <= white:  # also false for NaN
         raise _UnusableValuesError(f"its values run from {low:g} to {high:g}, save it with 8 or 16 bits a channel")
-    return np.rint(values.astype(np.float64) * (255 / white)).astype(np.uint8)
+    return white

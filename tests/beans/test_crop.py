@@ -382,6 +382,19 @@ def test_a_whole_map_covers_the_photo():
     assert map_to_photo(crop.mask, crop, (60, 90)).values.shape == (60, 90)
 
 
+@pytest.mark.parametrize("centre", [None, 40])
+@pytest.mark.parametrize("size", [16, 30, 128])
+def test_a_map_of_a_whole_photo_does_not_fade_towards_the_frame(size, centre):
+    crop = crop_whole(np.zeros((61, 90, 3), np.uint8), CropConfig(subject="whole", size=size, centre=centre))
+    for values in (np.ones((size, size), np.float32), crop.mask):
+        whole = np.zeros((61, 90), values.dtype)
+        patch = map_to_photo(values, crop, whole.shape)
+        whole[patch.place] = patch.values
+        x, y, width, height = crop.box
+        assert whole[y : y + height, x : x + width].min() == pytest.approx(1)
+        assert whole.sum() == pytest.approx(width * height)
+
+
 def test_a_mask_of_the_photo_comes_to_the_crop_and_back():
     contour = egg(angle=30.0)
     photo = draw([contour])

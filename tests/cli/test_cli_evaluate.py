@@ -162,5 +162,5 @@ def test_each_reason_is_said_once() -> None:
     assert summary(metrics).splitlines() == [
         "3 good and 0 defective subjects in 1 photos",
         "AUROC, ROC curve: there is no defective subject",
-        "Seen before: 1 of 2 photos are among those that the model learnt from, so it looks better than it is",
+        f"Seen before: {Omission('seen_before', 'learnt_from', {'learnt': 1, 'photos': 2}).text}",
     ]

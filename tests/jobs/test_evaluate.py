@@ -25,10 +25,13 @@ from cafepick.jobs import inspect
 from cafepick.jobs.evaluate import Evaluated, Evaluation, _identity, evaluate_source
 from cafepick.jobs.inspect import COLUMNS, PART_COLUMNS, Inspection, inspect_source
 from cafepick.jobs.notebook import Notebook
+from cafepick.jobs.notes import PhotoNotes
 from cafepick.jobs.seen import FIELD, print_of, record_of
 from cafepick.jobs.truth import Labelling
 from cafepick.models.build import build_generator
 from cafepick.scoring.calibrate import Calibration
+from cafepick.scoring.evaluation import PixelTruth
+from cafepick.types import Judgement, SubjectRow
 
 RATE = 0.05
 
@@ -116,7 +119,7 @@ def test_a_mask_says_which_beans_of_a_photo_are_defective(data, evaluate):
     good = sum(one["category_id"] == 1 for one in truth["annotations"])
     assert metrics["subjects"]["good"] == pytest.approx(good, abs=2)
     assert metrics["subjects"]["defect"] == pytest.approx(len(truth["annotations"]) - good, abs=2)
-    assert metrics["pixel"]["images"] == 2
+    assert (metrics["pixel"]["images"], metrics["pixel"]["block"]) == (2, 3)
     assert all(0 <= metrics["pixel"][name] <= 1 for name in ("auroc", "average_precision", "aupro", "iou"))
 
 
@@ -197,10 +200,24 @@ def test_one_class_only_still_gives_its_rates(data, tiny_detector, evaluate):
     assert 0 <= good["false_reject"]["realised"]["value"] <= 1
     assert "auroc: there is no defective subject" in said_of(good)
     assert any(reason.startswith("seen_before: 1 of 2 photos are among") for reason in said_of(good))
+    assert (good["subjects"]["good_photos"], good["subjects"]["good_photos_seen"]) == (2, 1)
     bad = evaluate(open_source(data.folder / "test")).metrics
     assert bad["false_reject"]["realised"] is None
     assert bad["miss_rate"]["value"] > 0
     assert any("none of the classes mixed means good" in reason for reason in said_of(bad))
+
+
+def test_the_calibration_told_is_that_of_the_way_that_judged(data, tiny_detector, evaluate):
+    of_another = {"subjects": 999, "fusion": {"reconstruction": 9.0}, "pixel_threshold": 9.0}
+    record = {**of_another, "source": "a lot", "history": [{**of_another, "source": "the lot before"}]}
+    model = changed(tiny_detector, facts={"calibration": record})
+    told = evaluate(open_source(data.folder / "test"), model=model).metrics["calibration"]
+    assert told == {
+        "source": "a lot",
+        "subjects": len(tiny_detector.calibration.scores),
+        "pixel_threshold": tiny_detector.pixel_threshold,
+        "history": [{"subjects": 999, "source": "the lot before"}],
+    }
 
 
 def copy(source: Path, target: Path) -> None:
@@ -280,6 +297,22 @@ def test_whole_photos_have_the_class_of_their_folder(data, tiny_detector, evalua
     assert metrics["subject"] == "whole"
 
 
+def test_a_photo_of_defects_whose_mask_marks_nothing_is_left_out_of_the_pixels(data, tiny_detector, evaluate, tmp_path):
+    model = changed(tiny_detector, crop=CropConfig(subject="whole", size=32))
+    source = open_source(copied(data, tmp_path / "mvtec"))
+    write_image(tmp_path / "mvtec/ground_truth/mixed/b_mask.png", np.zeros((900, 1200), bool))
+    said = "pixel: the masks of 1 photos with defects mark nothing, so they are left out, first test/mixed/b.jpg"
+    for known in (model, tiny_detector):
+        metrics = evaluate(source, model=known).metrics
+        assert metrics["pixel"]["images"] == 3
+        assert said in said_of(metrics)
+    all_good = evaluate(source, model=model, good=("good", "mixed")).metrics
+    assert all_good["pixel"]["images"] == 4
+    assert not [said for said in said_of(all_good) if "mark nothing" in said]
+    write_image(tmp_path / "mvtec/ground_truth/mixed/a_mask.png", np.zeros((900, 1200), bool))
+    assert any("masks of 2 photos with defects mark nothing" in said for said in said_of(evaluate(source).metrics))
+
+
 def test_an_empty_photo_is_counted_and_alone_is_an_error(data, evaluate, tmp_path):
     folder = copied(data, tmp_path / "mvtec")
     write_image(folder / "test/good/a.jpg", np.full((300, 400, 3), 240, np.uint8))
@@ -320,6 +353,20 @@ def test_a_stopped_run_goes_on_to_the_same_result(data, tiny_detector, monkeypat
     assert [(one.row, one.why) for one in resumed.mistakes] == [(one.row, one.why) for one in whole.mistakes]
     for one, other in zip(resumed.mistakes, whole.mistakes, strict=True):
         np.testing.assert_array_equal(one.panel, other.panel)
+
+
+def test_what_is_noted_of_a_photo_is_read_as_it_was(tmp_path):
+    ramp = np.arange(12, dtype=np.float32).reshape(3, 4)
+    row = SubjectRow("a.jpg", 1, "sour", 2.0, 1.0, 1.0, 0.5, Judgement.OK)
+    flags = {"without_mask": True, "unmarked": True, "learnt": True}
+    noted = PhotoNotes(subjects=(row,), table=(), pixels=PixelTruth(ramp > 3, ramp, ramp > 5, block=4), **flags)
+    with Notebook(tmp_path, {}, resume=False) as book:
+        book.add("a.jpg", noted)
+    with Notebook(tmp_path, {}, resume=True) as book:
+        read = book.read("a.jpg")
+    for ours, theirs in zip(read.pixels, noted.pixels, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert vars(read) | {"pixels": None} == vars(noted) | {"pixels": None}
 
 
 def test_a_truth_that_changed_does_not_go_on_with_the_old_one(data, tiny_detector, tmp_path):

@@ -82,6 +82,8 @@ def test_a_single_defective_pixel_survives_any_reduction():
     assert truth.mask.sum() == 1
     assert max(truth.mask.shape) <= 64
     assert truth.mask[-1, -1]
+    assert truth.block == 11
+    assert pixel_truth(mask, [], side=701).block == 1
     assert not truth.anomaly.any()
 
 

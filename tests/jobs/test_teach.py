@@ -15,9 +15,13 @@ from cafepick.config import CropConfig, Recipe, SubjectKind, named_recipe
 from cafepick.data.demo import DemoData, write_demo_data
 from cafepick.data.sources import open_source
 from cafepick.detector import Detector
-from cafepick.errors import TrainingError
+from cafepick.errors import CalibrationError, TrainingError
 from cafepick.images import read_photo
+from cafepick.jobs.calibrate import calibrate_on
+from cafepick.jobs.evaluate import Evaluation, evaluate_source
+from cafepick.jobs.seen import learnt_prints, print_of
 from cafepick.jobs.teach import Lesson, teach
+from cafepick.scoring.omissions import SEEN_BEFORE
 
 SIZE = 32
 RATE = 0.1
@@ -38,7 +42,15 @@ def small_recipe() -> Recipe:
     )
 
 
-def taught(source: Path, model: Path, *, seed: int = 0, hold_back: float = 0.4, subject: SubjectKind = "beans") -> Path:
+def taught(
+    source: Path,
+    model: Path,
+    *,
+    seed: int = 0,
+    hold_back: float = 0.4,
+    subject: SubjectKind = "beans",
+    recipe: Recipe | None = None,
+) -> Path:
     """Train on the photos of ``source``; return the model."""
     teach(
         Lesson(
@@ -46,7 +58,7 @@ def taught(source: Path, model: Path, *, seed: int = 0, hold_back: float = 0.4, 
             model=model,
             run=model.with_suffix(".run"),
             crop=CropConfig(size=SIZE, subject=subject),
-            recipe=small_recipe(),
+            recipe=recipe or small_recipe(),
             recipe_name="quick",
             hold_back=hold_back,
             seed=seed,
@@ -108,6 +120,27 @@ def test_a_training_that_dies_at_a_checkpoint_leaves_all_that_belongs_to_it(
     monkeypatch.setattr(f"cafepick.jobs.{stage}.save_checkpoint", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         taught(data.train[0].parent, tmp_path / "beans.cafepick")
+
+
+def test_an_evaluation_tells_of_photos_kept_aside_and_they_may_calibrate(data: DemoData, tmp_path: Path) -> None:
+    small, paper = small_recipe(), named_recipe("anogan", size=SIZE, channels=3)
+    paper = replace(paper, model=small.model, gan=replace(paper.gan, steps=4, batch=8), search=small.search)
+    folder = data.train[0].parent
+    detector = Detector.load(taught(folder, tmp_path / "paper.cafepick", recipe=paper))
+    job = Evaluation(source=open_source(folder.parent), detector=detector, out=tmp_path / "out", false_reject=RATE)
+    metrics = evaluate_source(job, progress=silent).metrics
+    assert metrics["subjects"]["good_photos"] == metrics["subjects"]["good_photos_seen"]
+    (seen,) = (one for one in metrics["omitted"] if one["about"] == SEEN_BEFORE)
+    assert seen["values"] == {"learnt": 4, "photos": 4}
+    source = open_source(folder, purpose="train")
+    of_photo = {print_of(read_photo(item.path)): item for item in source.items}
+    kept = of_photo.keys() - learnt_prints(detector.facts, "training")
+    assert 0 < len(kept) < 4
+    those = replace(source, items=tuple(of_photo[one] for one in kept))
+    ready, _ = calibrate_on(detector, those, progress=silent)
+    assert learnt_prints(ready.facts, "calibration") == kept
+    with pytest.raises(CalibrationError, match="are among those that the model learnt from"):
+        calibrate_on(detector, source, progress=silent)
 
 
 def test_too_few_subjects_are_refused_before_the_training(data: DemoData, tmp_path: Path) -> None:

@@ -166,6 +166,7 @@ def map_to_photo(values: NDArray[Any], crop: Crop, shape: tuple[int, int]) -> Pa
     """Lay a picture in crop coordinates back over the photo.
 
     Only what is not 0 is drawn, and beyond the outline too: where a broken bean lacks a part, there the map is high.
+    That of a whole photo ends at full height where the crop ends; that of a bean fades over the last pixel of its crop.
 
     Args:
         values: (size, size) or (size, size, C): a map (float), an image (uint8) or a mask (bool).
@@ -182,11 +183,13 @@ def map_to_photo(values: NDArray[Any], crop: Crop, shape: tuple[int, int]) -> Pa
     from_photo = cv2.invertAffineTransform(crop.to_photo)
     from_photo[:, 2] += from_photo[:, :2] @ (left, top)  # patch pixels -> crop pixels
     is_mask = values.dtype == np.bool_
+    beyond = cv2.BORDER_REPLICATE if crop.mask.all() else cv2.BORDER_CONSTANT
     warped = cv2.warpAffine(
         values.astype(np.float32) if is_mask else values,
         from_photo,
         (right - left, bottom - top),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=beyond,
     )
     return Patch(warped >= 0.5 if is_mask else warped, left, top)
 
@@ -199,6 +202,9 @@ def _where(values: NDArray[Any], crop: Crop, shape: tuple[int, int]) -> tuple[in
     ends = [(u, v, 1) for u in (x.min() - 1, x.max() + 1) for v in (y.min() - 1, y.max() + 1)]
     corners = np.array(ends) @ crop.to_photo.T  # (4, 2)
     least, most = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0)) + 1
+    if crop.mask.all():  # a whole photo or its middle: nothing lies beyond
+        x, y, width, height = crop.box
+        least, most = np.clip([least, most], (x, y), (x + width, y + height))
     (left, top), (right, bottom) = np.clip([least, most], 0, shape[::-1]).astype(int).tolist()
     return left, top, right, bottom
 

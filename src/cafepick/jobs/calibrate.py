@@ -26,7 +26,7 @@ from cafepick.detector import HALF_FAST, KEPT_ASIDE, half_is_native, shown_in_tr
 from cafepick.errors import CalibrationError
 from cafepick.files import replacing
 from cafepick.jobs.gather import gather_as
-from cafepick.jobs.seen import FIELD, record_of, refuse_learnt
+from cafepick.jobs.seen import FIELD, KEPT, record_of, refuse_learnt
 from cafepick.scoring.again import shown_first
 from cafepick.scoring.appearance import scores_in_their_light
 from cafepick.scoring.fusion import APPEARANCE
@@ -219,7 +219,9 @@ def calibrate_by_kept(
         detector = detector.with_parts(detector.appearance, fusions)
     known = shown_in_training(detector.facts) if conditions is None else conditions
     shown = None if known is None else asdict(known)
-    return _set(detector, scored, {"source": KEPT_ASIDE, "subjects": len(kept.images), "conditions": shown})
+    record = {"source": KEPT_ASIDE, "subjects": len(kept.images), "conditions": shown}
+    prints = detector.facts.get("training", {}).get(KEPT)  # none where their appearance was learnt
+    return _set(detector, scored, record | ({FIELD: prints} if prints else {}))
 
 
 def size_not_learnt(detector: Detector, shown: Range | None) -> str | None:

@@ -34,7 +34,7 @@ from cafepick.scoring.omissions import SEEN_BEFORE, Omission
 from cafepick.types import Judgement, Mistake, SubjectRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cafepick.data.sources import Source
@@ -196,12 +196,16 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         "method": job.detector.method,
         "precision": job.detector.precision,
         "date": now(),
-        **{key: without_prints(facts.get(key, {})) for key in ("training", "calibration", "versions")},
+        "training": without_prints(facts.get("training", {})),
+        "calibration": _calibration(job.detector),
+        "versions": facts.get("versions", {}),
         "subject": job.detector.crop.subject,
         "good": list(job.labelling.good),
         "subjects": {
             "good": int(np.sum(~judged.defective)),
             "defect": int(np.sum(judged.defective)),
+            "good_photos": len(notes.good_photos()),
+            "good_photos_seen": len(notes.good_photos() & notes.learnt),
             "photos": len({row.image for row in notes.subjects}),
             "cut": verdicts[Judgement.CUT],
             "empty_photos": verdicts[Judgement.EMPTY],
@@ -213,6 +217,21 @@ def _metrics(job: Evaluation, notes: Notes, failures: Sequence[Failure], remarks
         **finding.numbers,
         "omitted": [omission.as_json() for omission in omitted],
     }
+
+
+def _calibration(detector: Detector) -> dict[str, Any]:
+    """Say what set the thresholds; what differs between ways to score is that of the detector's own."""
+    record = without_prints(detector.facts.get("calibration", {}))
+    if history := record.get("history"):
+        record["history"] = [_of_any_way(former) for former in history]
+    mine = detector.yardsticks()[detector.way]
+    subjects = {} if mine.calibration is None else {"subjects": len(mine.calibration.scores)}
+    return _of_any_way(record) | subjects | mine.to_header()
+
+
+def _of_any_way(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of a calibration without what the model file says there of the method ``exact`` alone."""
+    return {key: value for key, value in record.items() if key not in ("fusion", "pixel_threshold")}
 
 
 def _promise(detector: Detector, rate: float) -> Promise:
@@ -227,12 +246,18 @@ def _promises(job: Evaluation) -> list[Promise]:
 
 
 def _pixels(job: Evaluation, notes: Notes) -> Findings:
+    left_out = []
+    if notes.without_mask:
+        left_out.append(Omission("pixel", "without_mask", {"photos": notes.without_mask}))
+    if notes.unmarked:
+        first = {"first": notes.unmarked[0]}
+        left_out.append(Omission("pixel", "mask_unmarked", {"photos": len(notes.unmarked), **first}))
     if not notes.pixels or not any(one.mask.any() for one in notes.pixels):
         masks = any(item.mask_path is not None for item in job.source.items)
-        return Findings({"pixel": None}, (Omission("pixel", "no_usable_mask" if masks else "no_masks"),))
+        reason = Omission("pixel", "no_usable_mask" if masks else "no_masks")
+        return Findings({"pixel": None}, (reason, *left_out))
     findings = evaluate_pixels(notes.pixels)
-    left_out = Omission("pixel", "without_mask", {"photos": notes.without_mask})
-    return findings._replace(omitted=(*findings.omitted, *([left_out] if notes.without_mask else [])))
+    return findings._replace(omitted=(*findings.omitted, *left_out))
 
 
 def _finding(job: Evaluation, notes: Notes) -> Findings:
@@ -280,7 +305,7 @@ def _seen_before(job: Evaluation, notes: Notes) -> list[Omission]:
     """Tell of photos that the model learnt from, under any name: it knows their beans."""
     if not notes.learnt:
         return []
-    return [Omission(SEEN_BEFORE, "learnt_from", {"learnt": notes.learnt, "photos": len(job.source.items)})]
+    return [Omission(SEEN_BEFORE, "learnt_from", {"learnt": len(notes.learnt), "photos": len(job.source.items)})]
 
 
 def _nothing_judged(job: Evaluation, notes: Notes, failures: Sequence[Failure]) -> SourceError:

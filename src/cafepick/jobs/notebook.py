@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Arrays = dict[str, "NDArray[Any]"]
 
 NAME: Final = "evaluate.partial"
+MAPS: Final = ("mask", "anomaly", "segmentation")
+"""Arrays of ``PixelTruth``."""
 
 
 class Notebook:
@@ -71,7 +73,9 @@ class Notebook:
         more = {
             "subjects": [_known(row) for row in notes.subjects],
             "found": notes.found,
+            "block": None if notes.pixels is None else notes.pixels.block,
             "without_mask": notes.without_mask,
+            "unmarked": notes.unmarked,
             "learnt": notes.learnt,
             "mistakes": _positions(notes),
             "why": [None if one.why is None else asdict(one.why) for one in notes.mistakes],
@@ -90,13 +94,14 @@ class Notebook:
             arrays = load((self._folder / more["arrays"]).read_bytes()) if more["arrays"] else {}
             subjects = tuple(SubjectRow(image=image, **_as_known(known)) for known in more["subjects"])
             found = None if more["found"] is None else _as_found(*more["found"])
-            pixels = PixelTruth(*(arrays[name] for name in PixelTruth._fields)) if "mask" in arrays else None
+            maps = {name: arrays[name] for name in MAPS if name in arrays}
+            pixels = PixelTruth(**maps, block=int(more["block"])) if maps else None
             whys = [None if why is None else Reason(**why) for why in more["why"]]
             mistakes = [
                 Mistake(subjects[number], arrays[f"panel.{number}"], why)
                 for number, why in zip(more["mistakes"], whys, strict=True)
             ]
-            without_mask, learnt = bool(more["without_mask"]), bool(more["learnt"])
+            flags = {name: bool(more[name]) for name in ("without_mask", "unmarked", "learnt")}
         except (OSError, SafetensorError, KeyError, IndexError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"the notes on {image} in {self._journal.path.parent} are damaged ({error!r}): "
@@ -107,9 +112,8 @@ class Notebook:
             table=tuple(rows),
             found=found,
             pixels=pixels,
-            without_mask=without_mask,
-            learnt=learnt,
             mistakes=tuple(mistakes),
+            **flags,
         )
 
     def remove(self) -> None:
@@ -146,6 +150,6 @@ def _positions(notes: PhotoNotes) -> list[int]:
 
 
 def _arrays_of(notes: PhotoNotes) -> Arrays:
-    arrays: Arrays = {} if notes.pixels is None else notes.pixels._asdict()
+    arrays: Arrays = {} if notes.pixels is None else {name: getattr(notes.pixels, name) for name in MAPS}
     arrays |= {f"panel.{n}": one.panel for n, one in zip(_positions(notes), notes.mistakes, strict=True)}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}

@@ -40,6 +40,8 @@ class PhotoNotes:
     pixels: PixelTruth | None = None
     without_mask: bool = False
     """It has defects, but no mask."""
+    unmarked: bool = False
+    """It has defects, but its mask marks none."""
     learnt: bool = False
     """The model learnt from it."""
     mistakes: tuple[Mistake, ...] = ()
@@ -62,7 +64,9 @@ class Notes:
     pixels: list[PixelTruth] = field(default_factory=list)
     without_mask: int = 0
     """Photos with defects, but without a mask."""
-    learnt: int = 0
+    unmarked: list[str] = field(default_factory=list)
+    """Photos with defects whose mask marks none."""
+    learnt: set[str] = field(default_factory=set)
     """Photos that the model learnt from."""
     rejected: list[Mistake] = field(default_factory=list)
     """Good subjects judged NG, the highest score first."""
@@ -75,12 +79,15 @@ class Notes:
         labels = truth.labels or (None,)  # an empty photo has one verdict, and no subject
         rows = tuple(_subject(name, verdict, label) for verdict, label in zip(verdicts, labels, strict=True))
         mask = None if self.side is None else self._mask(photo, truth)
+        unmarked = mask is not None and not mask.any() and self._shows_defects(photo, truth)
+        used = None if unmarked else mask
         return PhotoNotes(
             subjects=rows,
             table=tuple([*table_row(name, one), row.label or ""] for one, row in zip(verdicts, rows, strict=True)),
             found=truth.found,
-            pixels=None if mask is None or self.side is None else pixel_truth(mask, verdicts, side=self.side),
+            pixels=None if used is None or self.side is None else pixel_truth(used, verdicts, side=self.side),
             without_mask=mask is None and self.side is not None,
+            unmarked=unmarked,
             learnt=bool(self.learnt_prints) and print_of(photo.pixels) in self.learnt_prints,
             mistakes=tuple(self._mistakes(rows, verdicts, truth.mask)),
         )
@@ -94,13 +101,21 @@ class Notes:
         if photo.pixels is not None:
             self.pixels.append(photo.pixels)
         self.without_mask += photo.without_mask
-        self.learnt += photo.learnt
+        if photo.unmarked:
+            self.unmarked.append(photo.subjects[0].image)
+        if photo.learnt:
+            self.learnt.add(photo.subjects[0].image)
         for mistake in photo.mistakes:
             kept = self._mistakes_like(mistake.row)
             if kept is not None:
                 kept.append(mistake)
                 kept.sort(key=_rank)
                 del kept[MOST_MISTAKES:]
+
+    def good_photos(self) -> set[str]:
+        """Return the photos with good subjects that have a score."""
+        known = [row for row in self.subjects if row.label is not None and row.score is not None]
+        return {row.image for row in known if self.labelling.is_good(str(row.label))}
 
     def judged(self) -> Judged:
         """Return the subjects that have a label and a score."""
@@ -147,6 +162,13 @@ class Notes:
         if truth.mask is None and all(label is not None and self.labelling.is_good(label) for label in labels):
             return np.zeros(photo.prepared.shape, bool)
         return truth.mask
+
+    def _shows_defects(self, photo: Photo, truth: Truth) -> bool:
+        """Tell whether a class of defect is named for the photo or a subject in it, whatever its mask marks."""
+        named = {*truth.labels}
+        if self.labelling.labels is None and photo.item.outlines is None:
+            named.add(photo.item.label)
+        return any(label is not None and not self.labelling.is_good(label) for label in named)
 
 
 def _badness(row: SubjectRow) -> float:

@@ -76,7 +76,7 @@ def pixel_truth(mask: NDArray[np.bool_], verdicts: Sequence[Verdict], *, side: i
     anomaly = photo_map((height, width), verdicts)
     painted = masks((height, width), verdicts) > 0
     factor = ceil(max(mask.shape) / side)
-    return PixelTruth(*(_largest_of_blocks(one, factor) for one in (mask, anomaly, painted)))
+    return PixelTruth(*(_largest_of_blocks(one, factor) for one in (mask, anomaly, painted)), block=factor)
 
 
 def _largest_of_blocks(values: NDArray[Any], factor: int) -> NDArray[Any]:

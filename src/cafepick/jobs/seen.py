@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FIELD: Final = "learnt_from"
 """Of the artefact's records of ``training`` and ``calibration``."""
+KEPT: Final = "kept_aside"
+"""Of its record of ``training``: photos that only set scales and threshold, and may do so again."""
 
 BYTES: Final = 6
 """Of a print: two of 200,000 photos learnt from and 200 new ones are alike with a chance of 1e-7."""
@@ -43,7 +45,7 @@ def record_of(prints: Iterable[str]) -> str:
 
 def without_prints(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record of an artefact for people, to whom prints say nothing."""
-    return {key: value for key, value in record.items() if key != FIELD}
+    return {key: value for key, value in record.items() if key not in (FIELD, KEPT)}
 
 
 def learnt_prints(facts: Mapping[str, Any], *records: str) -> set[str]:

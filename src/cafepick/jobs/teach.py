@@ -20,7 +20,7 @@ from cafepick.jobs.oddest import Odd, write_oddest
 from cafepick.jobs.restore import forget_restorer, train_restorer
 from cafepick.jobs.runlog import RunLog
 from cafepick.jobs.seen import FIELD as LEARNT_FROM
-from cafepick.jobs.seen import record_of
+from cafepick.jobs.seen import KEPT, record_of
 from cafepick.scoring.appearance import check_enough
 from cafepick.scoring.calibrate import hold_back
 from cafepick.scoring.exact import Networks
@@ -178,8 +178,11 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     )
     if networks is not None:
         kept = Sample(subjects.crops[held], subjects.descriptors[held])
-        known = subjects.groups if recipe.fusion.appearance > 0 else subjects.groups[~held]
-        learnt = record_of(subjects.prints[group] for group in known)
+        looked_at = held & (recipe.fusion.appearance > 0)  # those kept aside whose appearance is learnt, too
+        learnt, only_kept = (
+            record_of(subjects.prints[group] for group in subjects.groups[which])
+            for which in (~held | looked_at, held & ~looked_at)
+        )
         detector = Detector(
             networks,
             crop=subjects.config,
@@ -188,6 +191,7 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
                 "training": {
                     **_facts(lesson, recipe, taught, time.monotonic() - began, digest_of(kept.images)),
                     LEARNT_FROM: learnt,
+                    **({KEPT: only_kept} if only_kept else {}),
                 }
             },
         )

@@ -67,9 +67,13 @@ ENGLISH: Final[dict[str, str]] = {
     "within the bound of {bound}.",
     "promise.unclear": "It promised to reject {promised} of the {good} by mistake, {bound} at most, "
     "and rejected {realised}. With so few {things} that may be chance.",
+    "promise.unclear_photos": "It promised to reject {promised} of the {good} by mistake, {bound} at most, "
+    "and rejected {realised}. That may be chance: the {good_n} {good} lie in only {photos} photos, and photos differ.",
     "promise.broken": "It promised to reject {promised} of the {good} by mistake, {bound} at most, "
     "but rejected {realised}. Light, camera or {things} probably differ from the calibration: "
     "run “cafepick calibrate” with {good} photographed as they are now.",
+    "promise.seen": "Whether the promised false-reject rate is kept cannot be said: the model learnt from all photos "
+    "with {good}, or set its threshold by them. Evaluate with {good} in photos that it has not seen.",
     "promise.unknown": "Whether the promised false-reject rate is kept was not measured.",
     "order.sound": "Shown one good and one bad, it gives the bad one the higher score in {n} of 100 pairs: "
     "AUROC {auroc}.",
@@ -166,6 +170,8 @@ ENGLISH: Final[dict[str, str]] = {
     "pixel.aupro": "AUPRO (up to 30\u00a0% false positives)",
     "pixel.iou": "overlap of the painted area with the truth (IoU)",
     "pixel.images": "images with a mask",
+    "pixel.in_blocks": "Compared in blocks of {side} × {side} pixels, each with the largest of its values. That raises "
+    "these numbers: published ones, which are of full size, cannot be compared with them.",
     "finding.title": "Finding the {things} in the photo",
     "finding.recall": "annotated {things} that were found",
     "finding.precision": "found outlines that are annotated",

@@ -63,9 +63,13 @@ JAPANESE: Final[dict[str, str]] = {
     "上限の{bound}以内に収まりました。",
     "promise.unclear": "約束した過検出率は{promised}（上限{bound}）でしたが、実際は{realised}でした。"
     "テストした{things}が少ないため、偶然かもしれません。",
+    "promise.unclear_photos": "約束した過検出率は{promised}（上限{bound}）でしたが、実際は{realised}でした。"
+    "テストした{good}{good_n}{unit}は{photos}枚の写真にしか写っておらず、写真ごとに差があるため、偶然かもしれません。",
     "promise.broken": "約束した過検出率は{promised}（上限{bound}）でしたが、実際は{realised}でした。"
     "照明、カメラ、または{things}が"
     "校正時と違うと考えられます。現在の条件で撮影した{good}を使い、「cafepick calibrate」を実行してください。",
+    "promise.seen": "約束した過検出率が守られているかはわかりません。{good}の写真はすべて、"
+    "モデルの学習またはしきい値の設定に使われたものです。使っていない写真の{good}で評価してください。",
     "promise.unknown": "約束した過検出率が守られているかは測定していません。",
     "order.sound": "良品と不良品を1つずつ比べると、100組中{n}組で不良品のほうが高いスコアになります。AUROC {auroc}。",
     "order.care": "良品と不良品を1つずつ比べて、"
@@ -163,6 +167,8 @@ JAPANESE: Final[dict[str, str]] = {
     "pixel.aupro": "AUPRO（偽陽性率30%まで）",
     "pixel.iou": "塗られた領域と正解の重なり（IoU）",
     "pixel.images": "マスクのある画像の数",
+    "pixel.in_blocks": "{side}×{side}画素の区画ごとに最大値を取って比べました。そのため数値は高めになります。"
+    "公表されている値は元の大きさで計算したものなので、比較できません。",
     "finding.title": "写真からの{things}の検出",
     "finding.recall": "注釈のある{things}のうち検出できた割合",
     "finding.precision": "検出した輪郭のうち注釈のある割合",
@@ -257,6 +263,7 @@ JAPANESE: Final[dict[str, str]] = {
     "omitted.no_masks": "データにマスクがありません",
     "omitted.no_usable_mask": "欠陥を示す使えるマスクがありません",
     "omitted.without_mask": "欠陥のある写真{photos}枚にマスクがなく、集計から除きました",
+    "omitted.mask_unmarked": "欠陥のある写真{photos}枚のマスクに欠陥の印がなく、集計から除きました（最初は{first}）",
     "omitted.outlines_judged": "注釈の輪郭そのものを判定しました（--use-outlines）",
     "omitted.no_outlines": "データに輪郭の注釈がありません",
     "omitted.whole_photos": "このモデルは写真全体を判定します",
@@ -269,7 +276,7 @@ JAPANESE: Final[dict[str, str]] = {
     "omitted.beans_not_found": "ラベルのある豆のうち{beans}粒が見つかりませんでした（最初は{first}の{bean}番）",
     "omitted.masks_beside": "{masks}枚のマスクはその写真のどの豆にもかからず、"
     "すべて良品として数えました（最初は{first}のマスク）",
-    "omitted.learnt_from": "{photos}枚の写真のうち{learnt}枚はモデルの学習に使われたものなので、"
+    "omitted.learnt_from": "{photos}枚の写真のうち{learnt}枚はモデルの学習またはしきい値の設定に使われたものなので、"
     "実際より良い結果に見えます",
     "omitted.only_taught": "学習に使うのは{good}だけなので、{bad}をどれだけ見つけられるかはまだわかりません。"
     "写真を検査して判定を直し、その訂正を使って評価してください",

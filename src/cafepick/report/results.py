@@ -47,6 +47,10 @@ class Results:
     """Classes that count as good, in lower case."""
     good: int | None
     """Good subjects that were judged."""
+    good_photos: int | None
+    """Photos that they lie in."""
+    good_photos_seen: int | None
+    """Those of them that the model learnt from."""
     bad: int | None
     """Bad subjects that were judged."""
     left_out: Mapping[str, int]
@@ -102,6 +106,8 @@ def read_results(metrics: Mapping[str, Any]) -> Results:
     return Results(
         good_labels=frozenset(str(name).casefold() for name in _list(metrics.get("good")) or (GOOD,)),
         good=_count(subjects.get("good")),
+        good_photos=_count(subjects.get("good_photos")),
+        good_photos_seen=_count(subjects.get("good_photos_seen")),
         bad=_count(subjects.get("defect")),
         left_out={key: n for key in ("cut", "empty_photos", "unmatched") if (n := _count(subjects.get(key)))},
         unreadable=tuple(

@@ -149,7 +149,10 @@ def places(results: Results, words: Words) -> Html:
         ]
         if lines:
             lost = words.joined(f"{name} {n}" for name, n in results.not_found.items())
+            block = measured.get("block")
             note = words("finding.not_found", classes=lost) if lost and kind == "finding" else ""
+            if kind == "pixel" and block is not None and block.value > 1:
+                note = words("pixel.in_blocks", side=f"{block.value:.0f}")
             parts.append(table(words(f"{kind}.title"), [words("measure"), words("value")], lines, note))
     return section("where", words("where"), _columns(parts, words)) if parts else Html("")
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 ENOUGH_CALIBRATION: Final = 100
 """Good subjects from which on a promise of 1 % can be given at all (99), and others stop wandering."""
 ENOUGH_TESTED: Final = 50
-"""Of either kind: the 95 % interval of a share of 10 % is then about 3 % to 22 %."""
+"""Of either kind: the 95 % interval of a share of 10 % is then about 3 % to 22 %. Beans in fewer photos are no more."""
+BROKEN_TIMES: Final = 5
+"""A rate so many times its bound is a problem, however few photos there are to tell."""
 SOUND_AUROC: Final = 0.9
 SOUND_MISSES: Final = 0.1
 SOUND_CLASS_MISSES: Final = 0.25
@@ -75,18 +77,23 @@ def _promise(results: Results, words: Words) -> Check:
     promise = results.promised
     if promise is None or promise.realised is None or promise.upper_bound is None:
         return Check(Grade.UNKNOWN, words("promise.unknown"))
+    if results.good_photos and results.good_photos_seen == results.good_photos:
+        return Check(Grade.UNKNOWN, words("promise.seen"))
     low = promise.realised.value if promise.realised.low is None else promise.realised.low
     grade, key = Grade.SOUND, "promise.kept"
+    fields = {
+        "promised": words.rate(promise.rate),
+        "bound": words.percent(promise.upper_bound),
+        "realised": words.percent(promise.realised.value),
+    }
     if promise.realised.value > promise.upper_bound:
-        chance = low <= promise.upper_bound
+        chance = low <= promise.upper_bound and promise.realised.value <= BROKEN_TIMES * promise.upper_bound
         grade, key = (Grade.CARE, "promise.unclear") if chance else (Grade.BROKEN, "promise.broken")
-    sentence = words(
-        key,
-        promised=words.rate(promise.rate),
-        bound=words.percent(promise.upper_bound),
-        realised=words.percent(promise.realised.value),
-    )
-    return Check(grade, sentence)
+        good, photos = results.good or 0, results.good_photos
+        if chance and photos is not None and photos < ENOUGH_TESTED <= good:
+            key = "promise.unclear_photos"
+            fields |= {"good_n": f"{good:,}", "photos": str(photos)}
+    return Check(grade, words(key, **fields))
 
 
 def _misses(results: Results, words: Words) -> Check:

@@ -227,6 +227,8 @@ class PixelTruth(NamedTuple):
     """(h, w) anomaly map, weighed by how odd each subject is; 0 where no subject was judged."""
     segmentation: NDArray[np.bool_]
     """(h, w) what the model paints as defect on NG subjects."""
+    block: int = 1
+    """Side, in pixels of the photo, of what became one pixel here."""
 
 
 def evaluate_pixels(photos: Sequence[PixelTruth]) -> Findings:
@@ -252,6 +254,7 @@ def evaluate_pixels(photos: Sequence[PixelTruth]) -> Findings:
         "aupro": metrics.aupro([one.mask for one in photos], [one.anomaly for one in photos]),
         "iou": metrics.iou(truth, painted),
         "images": len(photos),
+        "block": max(one.block for one in photos),
     }
     return Findings({"pixel": numbers}, ())
 

@@ -16,6 +16,7 @@ REASONS: Final = {
     "no_masks": "the source has no masks",
     "no_usable_mask": "no mask that could be used marks a defect",
     "without_mask": "{photos} photos with defects have no mask and are left out",
+    "mask_unmarked": "the masks of {photos} photos with defects mark nothing, so they are left out, first {first}",
     "outlines_judged": "the annotated outlines themselves were judged (--use-outlines)",
     "no_outlines": "the source has no outlines",
     "whole_photos": "the model judges whole photos",
@@ -26,8 +27,8 @@ REASONS: Final = {
     "photos_not_there": "{photos} labelled photos are not in the source, first {first}",
     "beans_not_found": "{beans} labelled beans were not found, first bean {bean} of {first}",
     "masks_beside": "{masks} masks mark no bean of their photo, so all count as good, first that of {first}",
-    "learnt_from": "{learnt} of {photos} photos are among those that the model learnt from, so "
-    "it looks better than it is",
+    "learnt_from": "{learnt} of {photos} photos are among those that the model learnt from or that set its threshold, "
+    "so it looks better than it is",
     "only_taught": "training learns from good subjects only, so nothing says yet how many bad ones are found: check "
     "photos, correct the verdicts, and evaluate with the corrections",
 }

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 TELLING: Final = 2.5
 """A descriptor is named as the reason from so many standard deviations."""
 
+LEAST_AREA: Final = 0.005
+"""Share of a subject that is named as the reason at least; "0.0 % of it" would say nothing."""
+
 ALL: Final = 0.9995
 """Share of good subjects that is called all of them."""
 
@@ -100,12 +103,16 @@ def area_of(
     segmentation: NDArray[np.bool_],
     subject: NDArray[np.bool_],
 ) -> Reason:
-    """Describe what differs between crop and reconstruction, both (size, size, C), where the segmentation is True."""
+    """Describe what differs between crop and reconstruction, both (size, size, C), where the segmentation is True.
+
+    Less than ``LEAST_AREA`` of the subject is no area: then no single place is the reason.
+    """
     where = segmentation & subject
-    if not where.any():
-        where = subject
+    share = float(where.sum() / max(subject.sum(), 1))
+    if share < LEAST_AREA:
+        return Reason("combination")
     paler = float(image[where].mean()) > float(reconstruction[where].mean())
-    return Reason("area", paler, float((segmentation & subject).sum() / max(subject.sum(), 1)))
+    return Reason("area", paler, share)
 
 
 def comparative_of(name: str) -> str:

@@ -99,6 +99,18 @@ def test_with_a_lead_beans_are_handed_on_earlier() -> None:
     assert max(left[0.0]) < 0.06
 
 
+@pytest.mark.parametrize("lead", [0.4, 10.0])
+def test_no_bean_is_lost_if_the_lead_is_longer_than_it_is_in_view(lead: float) -> None:
+    belt = draw_belt(7, BeltCamera(width=300, height=240, speed=0.3, fps=120), beans=16)
+    tracker = Tracker(TrackSettings(lead=lead))
+    beans = [bean for frame in frames_of(belt) for bean in tracker.add(spot(frame))] + tracker.finish()
+    found = compare(belt, beans)
+    assert (found.times == 1).all()
+    assert (found.strays, tracker.ghosts) == (0, 0)
+    left = [bean.leaves.seconds - bean.seconds for bean in beans if bean.leaves]
+    assert np.median(left) > 0.15, "judged as soon as it is steady"
+
+
 def test_the_ejector_may_stand_behind_the_edge() -> None:
     belt = draw_belt(8, SMALL, beans=20)
     at_the_edge, behind = ([b.leaves for b in followed(belt, TrackSettings(beyond=px)) if b.leaves] for px in (0, 400))

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -24,8 +24,14 @@ class Inbox(BaseHTTPRequestHandler):
 
     taken: ClassVar[list[dict]] = []
     answers: ClassVar[list[int]] = []
+    moved: ClassVar[str | None] = None
+    drips: ClassVar[int] = 0
     posts = 0
     delay = 0.0
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -35,8 +41,14 @@ class Inbox(BaseHTTPRequestHandler):
         if status == 200:
             self.taken.extend(body["beans"])
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(self.drips))
+        if self.moved is not None:
+            self.send_header("Location", self.moved)
         self.end_headers()
+        with suppress(OSError):  # nobody reads it
+            for _ in range(self.drips):
+                self.wfile.write(b"x")
+                time.sleep(0.2)
 
     def log_message(self, *_: object) -> None: ...
 
@@ -44,7 +56,7 @@ class Inbox(BaseHTTPRequestHandler):
 @pytest.fixture
 def inbox() -> Iterator[tuple[type[Inbox], str]]:
     """The server's class, and its address."""
-    Inbox.taken, Inbox.answers, Inbox.posts, Inbox.delay = [], [], 0, 0.0
+    Inbox.taken, Inbox.answers, Inbox.posts, Inbox.delay, Inbox.moved, Inbox.drips = [], [], 0, 0.0, None, 0
     server = ThreadingHTTPServer(("127.0.0.1", 0), Inbox)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -128,6 +140,28 @@ def test_what_a_server_refuses_is_not_sent_again(inbox: tuple[type[Inbox], str])
         sender.put(result(1))
     assert server.posts == 1
     assert sender.counts()["failed"] == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_takes_no_results_and_is_said(
+    status: int, inbox: tuple[type[Inbox], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, url = inbox
+    server.answers[:], server.moved = [status] * 5, "/elsewhere"
+    with Background(Webhook(url), pauses=(0.02,)) as sender:
+        sender.put(result(1))
+    assert (sender.delivered, sender.failed, server.posts) == (0, 1, 1)
+    there = url.replace("/beans", "/elsewhere")
+    assert f"the server answers {status} to '{there}': give that address" in caplog.text
+
+
+def test_the_rest_of_an_answer_is_not_waited_for(inbox: tuple[type[Inbox], str]) -> None:
+    server, url = inbox
+    server.drips = 100
+    began = time.monotonic()
+    Webhook(url).send([{"bean": 1}])
+    assert time.monotonic() - began < 3
+    assert server.taken == [{"bean": 1}]
 
 
 def test_an_absent_server_is_told_of_once_and_when_it_is_back(

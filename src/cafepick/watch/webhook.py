@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from cafepick import __version__
 from cafepick.errors import ConfigError
 from cafepick.watch.outlets import DeliveryError, RefusedError
+from cafepick.watch.video import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +22,8 @@ TIMEOUT: Final = 5.0
 """Seconds for one try."""
 WORTH_ANOTHER_TRY: Final = (408, 425, 429)
 """Refusals by the client's fault (4xx) that may pass by themselves."""
+REDIRECTS: Final = (301, 302, 303, 307, 308)
+"""Answers that send to another address."""
 
 
 class Webhook:
@@ -32,9 +36,10 @@ class Webhook:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(f"--webhook takes an address that begins with http:// or https://, got {url!r}")
         self._url = url
+        self._opener = urllib.request.build_opener(_NoRedirect)
 
     def send(self, results: Sequence[dict[str, Any]]) -> None:
-        """POST some results; any answer from 200 to 299 counts as taken."""
+        """POST some results; any answer from 200 to 299 counts as taken, whatever else it says."""
         request = urllib.request.Request(  # noqa: S310 - http or https, checked above
             self._url,
             data=json.dumps({"beans": list(results)}, allow_nan=False).encode(),
@@ -42,14 +47,31 @@ class Webhook:
             method="POST",
         )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
-                answer.read()
+            self._opener.open(request, timeout=TIMEOUT).close()
         except urllib.error.HTTPError as error:
             error.close()
-            refused = 400 <= error.code < 500 and error.code not in WORTH_ANOTHER_TRY
-            raise (RefusedError if refused else DeliveryError)(f"the server answers {error.code}") from error
+            refused = 300 <= error.code < 500 and error.code not in WORTH_ANOTHER_TRY
+            told = f"the server answers {error.code}{self._elsewhere(error)}"
+            raise (RefusedError if refused else DeliveryError)(told) from error
         except (OSError, HTTPException) as error:
             raise DeliveryError(f"no answer ({getattr(error, 'reason', None) or error})") from error
 
+    def _elsewhere(self, error: urllib.error.HTTPError) -> str:
+        """Return where a redirect leads, and what to do about it."""
+        place = error.headers.get("Location") if error.code in REDIRECTS else None
+        if place is None:
+            return ""
+        with suppress(ValueError):  # no address; shown as it came
+            place = urljoin(self._url, place)
+        return f" to {without_password(place)!r}: give that address"
+
     def close(self) -> None:
         """Nothing is held open."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for an answer: what is sent on becomes a GET, and the results are lost."""
+
+    def http_error_302(self, *_: object) -> None: ...
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from contextlib import suppress
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from cafepick import __version__
 from cafepick.errors import ConfigError
@@ -32,10 +34,18 @@ class Webhook:
     name = "webhook"
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"--webhook takes an address that begins with http:// or https://, got {url!r}")
-        self._url = url
+        """Prepare to POST.
+
+        Raises:
+            ConfigError: the address is none that can be used.
+        """
+        parts = _parts_of(url)
+        login, _, server = parts.netloc.rpartition("@")
+        self._url = parts._replace(netloc=server).geturl()
+        self._headers = {"Content-Type": "application/json", "User-Agent": f"cafepick/{__version__}"}
+        if login:  # urllib would take it for a part of the host's name
+            user, _, password = (unquote(part) for part in login.partition(":"))
+            self._headers["Authorization"] = f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def send(self, results: Sequence[dict[str, Any]]) -> None:
@@ -43,7 +53,7 @@ class Webhook:
         request = urllib.request.Request(  # noqa: S310 - http or https, checked above
             self._url,
             data=json.dumps({"beans": list(results)}, allow_nan=False).encode(),
-            headers={"Content-Type": "application/json", "User-Agent": f"cafepick/{__version__}"},
+            headers=self._headers,
             method="POST",
         )
         try:
@@ -67,6 +77,31 @@ class Webhook:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _parts_of(url: str) -> SplitResult:
+    """Take a web address apart.
+
+    Raises:
+        ConfigError: it is none that can be used.
+    """
+    shown = repr(re.sub(r"^(\w+://)?.*@", r"\1", url, flags=re.DOTALL))  # a password may hold anything
+    if not all("!" <= sign <= "~" for sign in url):
+        raise ConfigError(
+            f"--webhook takes an address in ASCII without spaces, got {shown}: write other signs like %20 or %C3%A9"
+        )
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")  # a name that no server can have
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"--webhook takes an address that begins with http:// or https://, a host's name and perhaps a port from 1 "
+            f"to 65535, like http://host:8000/beans, got {shown}"
+        )
+    return parts
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

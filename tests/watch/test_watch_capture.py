@@ -107,6 +107,8 @@ def test_what_is_no_video_is_refused(tmp_path: Path, video: Path) -> None:
         ("0", {"fps": 30.0}, ConfigError, "keeps its own time"),
         ("rtsp://camera/1", {"realtime": True}, ConfigError, "keeps its own time"),
         (".", {"fps": 0.0}, ConfigError, "above 0, got 0"),
+        (".", {"fps": float("nan")}, ConfigError, "above 0, got nan"),
+        (".", {"fps": float("inf")}, ConfigError, "above 0, got inf"),
     ],
 )
 def test_what_cannot_be_a_source_is_said(source: str, options: dict, error: type[Exception], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from belts import followed, frames_of, times_seen
 
 from cafepick.data.drawing.belt import BeltCamera, draw_belt
+from cafepick.errors import ConfigError
 from cafepick.watch.records import Bean, Frame
 from cafepick.watch.spot import spot
 from cafepick.watch.tracker import Tracker, TrackSettings
@@ -119,6 +121,21 @@ def test_the_ejector_may_stand_behind_the_edge() -> None:
         assert other.seconds - one.seconds == pytest.approx(0.1, abs=0.002)  # 400 pixels at 4,000 a second
         assert other.seconds_sd >= one.seconds_sd
         assert other.x == 799.5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lead": math.nan}, "--lead is a number of seconds, 0 or more, got nan"),
+        ({"lead": math.inf}, "0 or more, got inf"),
+        ({"lead": -0.1}, "0 or more, got -0.1"),
+        ({"beyond": math.nan}, "--beyond is a number of pixels, .* got nan"),
+        ({"beyond": -math.inf}, "--beyond .* got -inf"),
+    ],
+)
+def test_an_ejector_that_is_nowhere_is_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrackSettings(**options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -10,12 +10,14 @@ twice its length.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from cafepick.errors import ConfigError
 from cafepick.types import Box
 from cafepick.watch.motion import Belt
 from cafepick.watch.odometer import JOLT, Odometer, Reading, way
@@ -62,6 +64,12 @@ class TrackSettings:
     """A bean is judged at the latest so many seconds before it crosses the line of the ejector."""
     beyond: float = 0.0
     """The ejector is so many pixels behind the edge of the frame."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lead < math.inf:
+            raise ConfigError(f"--lead is a number of seconds, 0 or more, got {self.lead}")
+        if not math.isfinite(self.beyond):
+            raise ConfigError(f"--beyond is a number of pixels, below 0 for before the edge, got {self.beyond}")
 
 
 class Tracker:

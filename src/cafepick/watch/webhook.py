@@ -24,6 +24,14 @@ TIMEOUT: Final = 5.0
 """Seconds for one try."""
 WORTH_ANOTHER_TRY: Final = (408, 425, 429)
 """Refusals by the client's fault (4xx) that may pass by themselves."""
+HANDLERS: Final = (
+    urllib.request.ProxyHandler,
+    urllib.request.HTTPHandler,
+    urllib.request.HTTPSHandler,
+    urllib.request.HTTPDefaultErrorHandler,
+    urllib.request.HTTPErrorProcessor,
+)
+"""What makes a request. None follows a redirect: a POST that is sent on becomes a GET, and the results are lost."""
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 """Answers that send to another address."""
 
@@ -46,7 +54,9 @@ class Webhook:
         if login:  # urllib would take it for a part of the host's name
             user, _, password = (unquote(part) for part in login.partition(":"))
             self._headers["Authorization"] = f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        self._opener = urllib.request.OpenerDirector()
+        for handler in HANDLERS:
+            self._opener.add_handler(handler())
 
     def send(self, results: Sequence[dict[str, Any]]) -> None:
         """POST some results; any answer from 200 to 299 counts as taken, whatever else it says."""
@@ -95,18 +105,10 @@ def _parts_of(url: str) -> SplitResult:
         (parts.hostname or "").encode("idna")  # a name that no server can have
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
+        parts, usable = urlsplit(""), False
     if not usable:
         raise ConfigError(
             f"--webhook takes an address that begins with http:// or https://, a host's name and perhaps a port from 1 "
             f"to 65535, like http://host:8000/beans, got {shown}"
         )
     return parts
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for an answer: what is sent on becomes a GET, and the results are lost."""
-
-    def http_error_302(self, *_: object) -> None: ...
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -98,3 +100,32 @@ def test_the_result_of_work_aside_is_kept_and_its_error_raised_where_it_is_asked
     assert done == [1]
     with pytest.raises(ZeroDivisionError, match="by zero"):
         aside(lambda: 1 // 0)()
+
+
+FORKED = """
+import os, signal, threading
+from cafepick import cores
+cores.cores = lambda: 2
+together = threading.Barrier(2, timeout=10)
+def work(number):
+    together.wait()  # breaks unless another thread comes here too
+    return 10 * number
+assert cores.shared(work, range(2)) == [0, 10]
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    begun = threading.Event()
+    assert cores.shared(work, range(2)) == [0, 10]
+    result = cores.aside(lambda: (begun.set(), threading.get_ident())[1])
+    assert begun.wait(10)
+    assert result() != threading.get_ident()
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert cores.shared(work, range(2)) == [0, 10]
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_has_helpers_of_its_own() -> None:
+    ran = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from cafepick.errors import ArtefactError, CalibrationError, ConfigError, PhotoE
 from cafepick.jobs.calibrate import Sample, calibrate_by_kept
 from cafepick.jobs.join import join
 from cafepick.scoring.calibrate import hold_back
+from cafepick.scoring.frozen import Precision
 from cafepick.types import Judgement, Verdict
 
 RATE = 0.05
@@ -74,6 +76,17 @@ def test_a_score_does_not_depend_on_the_number_of_threads(
     finally:
         torch.set_num_threads(before)
     np.testing.assert_allclose(*found, rtol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_detector_that_has_judged_can_be_pickled(
+    precision: Precision, quick_model: Path, drawn_trays: list[DrawnTray]
+) -> None:
+    used = Detector.load(quick_model, method="fast", precision=precision)
+    before = scores(used.inspect(drawn_trays[0].photo, false_reject=RATE))
+    copied = pickle.loads(pickle.dumps(used))
+    np.testing.assert_array_equal(scores(copied.inspect(drawn_trays[0].photo, false_reject=RATE)), before)
+    np.testing.assert_array_equal(scores(used.inspect(drawn_trays[0].photo, false_reject=RATE)), before)
 
 
 def test_save_and_load_change_nothing(tiny_detector: Detector, tiny_model: Path, drawn_trays: list[DrawnTray]) -> None:

@@ -75,3 +75,7 @@ def aside(work: Callable[[], R]) -> Callable[[], R]:
 @lru_cache(maxsize=1)
 def _helpers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(cores() - 1, 1), thread_name_prefix="helper")
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a child has none of its parent's threads

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -268,3 +271,32 @@ def test_stopping_from_the_outside_ends_the_search_at_once(tiny) -> None:
 
     with pytest.raises(KeyboardInterrupt, match="stop"):
         search_latent(*tiny, some_images(50), SearchConfig(steps=100, tolerance=0.0), on_progress=interrupt)
+
+
+FORKED = """
+import os, signal, threading
+from cafepick.scoring.search import one_thread_each
+searching, done = threading.Event(), threading.Event()
+def search():
+    with one_thread_each():
+        searching.set()
+        done.wait(60)
+thread = threading.Thread(target=search)
+thread.start()
+searching.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    with one_thread_each():
+        os._exit(0)
+ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+done.set()
+thread.join()
+assert ended == 0, ended
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_that_is_forked_during_a_search_does_not_wait_for_it() -> None:
+    ran = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=100, check=False)
+    assert ran.returncode == 0, ran.stderr

@@ -108,6 +108,8 @@ def test_what_is_no_video_is_refused(tmp_path: Path, video: Path) -> None:
         ("0", {"fps": 30.0}, ConfigError, "keeps its own time"),
         ("rtsp://camera/1", {"realtime": True}, ConfigError, "keeps its own time"),
         (".", {"fps": 0.0}, ConfigError, "above 0, got 0"),
+        (".", {"fps": float("nan")}, ConfigError, "above 0, got nan"),
+        (".", {"fps": float("inf")}, ConfigError, "above 0, got inf"),
     ],
 )
 def test_what_cannot_be_a_source_is_said(source: str, options: dict, error: type[Exception], message: str) -> None:
@@ -251,3 +253,44 @@ def test_a_photo_whose_writer_stalls_is_read_when_it_is_whole_and_a_broken_one_i
     assert [frame.name for frame in frames] == ["stalled.png"]
     assert frames[0].photo.shape == (50, 60, 3)
     assert list(source.unreadable) == ["broken.png"]
+
+
+def test_a_photo_that_is_renamed_or_deleted_before_it_is_read_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cafepick.watch.folder.SETTLED", 0.2)
+    monkeypatch.setattr("cafepick.watch.folder.HOPELESS", 0.6)
+    whole = tmp_path / "whole.png"
+    write_image(whole, np.random.default_rng(0).integers(0, 255, (50, 60, 3), np.uint8))
+    content, folder = whole.read_bytes(), tmp_path / "filling"
+    folder.mkdir()
+    for name in ("upload.png", "deleted.png"):
+        (folder / name).write_bytes(content[:200])
+
+    def finish() -> None:
+        (folder / "upload.png").write_bytes(content)
+        (folder / "upload.png").rename(folder / "photo.png")
+        (folder / "deleted.png").unlink()
+
+    timer = threading.Timer(0.35, finish)
+    timer.start()
+    source = FolderFrames(folder, threading.Event(), idle=1.0)
+    frames = list(source)
+    timer.join()
+    assert [frame.name for frame in frames] == ["photo.png"]
+    assert not source.unreadable
+
+
+def test_a_photo_that_goes_while_others_are_judged_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cafepick.watch.folder.HOPELESS", 0.4)
+    for name in ("a.png", "b.png"):
+        write_image(tmp_path / name, np.random.default_rng(0).integers(0, 255, (50, 60, 3), np.uint8))
+    source = FolderFrames(tmp_path, threading.Event(), idle=0.3)
+    frames = iter(source)
+    assert next(frames).name == "a.png"
+    (tmp_path / "b.png").rename(tmp_path / "notes.txt")
+    time.sleep(0.5)  # judging takes longer than a photo is waited for
+    assert not list(frames)
+    assert not source.unreadable

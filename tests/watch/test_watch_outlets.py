@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from outlet_parts import free_port, result, wait_for
@@ -24,19 +25,33 @@ class Inbox(BaseHTTPRequestHandler):
 
     taken: ClassVar[list[dict]] = []
     answers: ClassVar[list[int]] = []
+    logins: ClassVar[list[str | None]] = []
+    moved: ClassVar[str | None] = None
+    drips: ClassVar[int] = 0
     posts = 0
     delay = 0.0
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         type(self).posts += 1
+        self.logins.append(self.headers["Authorization"])
         time.sleep(self.delay)
         status = self.answers.pop(0) if self.answers else 200
         if status == 200:
             self.taken.extend(body["beans"])
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(self.drips))
+        if self.moved is not None:
+            self.send_header("Location", self.moved)
         self.end_headers()
+        with suppress(OSError):  # nobody reads it
+            for _ in range(self.drips):
+                self.wfile.write(b"x")
+                time.sleep(0.2)
 
     def log_message(self, *_: object) -> None: ...
 
@@ -44,7 +59,8 @@ class Inbox(BaseHTTPRequestHandler):
 @pytest.fixture
 def inbox() -> Iterator[tuple[type[Inbox], str]]:
     """The server's class, and its address."""
-    Inbox.taken, Inbox.answers, Inbox.posts, Inbox.delay = [], [], 0, 0.0
+    Inbox.taken, Inbox.answers, Inbox.posts, Inbox.delay, Inbox.moved, Inbox.drips = [], [], 0, 0.0, None, 0
+    Inbox.logins = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Inbox)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -130,6 +146,28 @@ def test_what_a_server_refuses_is_not_sent_again(inbox: tuple[type[Inbox], str])
     assert sender.counts()["failed"] == 1
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_takes_no_results_and_is_said(
+    status: int, inbox: tuple[type[Inbox], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, url = inbox
+    server.answers[:], server.moved = [status] * 5, "/elsewhere"
+    with Background(Webhook(url), pauses=(0.02,)) as sender:
+        sender.put(result(1))
+    assert (sender.delivered, sender.failed, server.posts) == (0, 1, 1)
+    there = url.replace("/beans", "/elsewhere")
+    assert f"the server answers {status} to '{there}': give that address" in caplog.text
+
+
+def test_the_rest_of_an_answer_is_not_waited_for(inbox: tuple[type[Inbox], str]) -> None:
+    server, url = inbox
+    server.drips = 100
+    began = time.monotonic()
+    Webhook(url).send([{"bean": 1}])
+    assert time.monotonic() - began < 3
+    assert server.taken == [{"bean": 1}]
+
+
 def test_an_absent_server_is_told_of_once_and_when_it_is_back(
     inbox: tuple[type[Inbox], str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -171,7 +209,64 @@ def test_the_end_does_not_wait_for_ever() -> None:
     assert wait_for(lambda: sender.failed == 1)
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "host:80", "http://", "file:///etc/passwd"])
+class Fragile:
+    """A receiver that fails in a way that nobody has thought of."""
+
+    name = "fragile"
+
+    def send(self, results: Sequence[dict[str, Any]]) -> None:
+        if results[0]["bean"] == 1:
+            raise KeyError("never thought of")
+
+    def close(self) -> None:
+        raise KeyError("nor of this")
+
+
+def test_whatever_a_receiver_raises_the_next_results_are_sent(caplog: pytest.LogCaptureFixture) -> None:
+    with Background(Fragile()) as sender:
+        sender.put(result(1))
+        assert wait_for(lambda: sender.failed == 1)
+        sender.put(result(2))
+    assert sender.counts() == {"delivered": 1, "failed": 1, "discarded": 0, "waiting": 0}
+    assert caplog.messages == [
+        "fragile: KeyError: 'never thought of'; these 1 results are lost",
+        "fragile: cannot be closed: 'nor of this'",
+    ]
+
+
+def test_user_and_password_are_sent_and_never_told(
+    inbox: tuple[type[Inbox], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, url = inbox
+    server.answers[:] = [401]
+    with Background(Webhook(url.replace("//", "//line:b%40ans@"))) as sender:
+        sender.put(result(1))
+    assert server.logins == [f"Basic {b64encode(b'line:b@ans').decode()}"]
+    assert caplog.messages == ["webhook: the server answers 401; it will not take these 1 results"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("ftp://host/x", "host:80", "http://", "file:///etc/passwd", "http://[::1", "http://host:port/x"),
+        *("http://host:65536/", "http://host:0/", f"http://{'x' * 64}/", "http://a..b/", "http://me:se/cret@host/"),
+    ],
+)
 def test_what_is_no_web_address_is_refused(url: str) -> None:
-    with pytest.raises(ConfigError, match="begins with http"):
+    with pytest.raises(ConfigError, match="begins with http") as refused:
         Webhook(url)
+    assert "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://host/bohnen/größe", "http://host/a b", "http://host/\n", "http://me:secrét@host/"]
+)
+def test_an_address_with_signs_that_cannot_be_sent_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="ASCII without spaces") as refused:
+        Webhook(url)
+    assert "secr" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:8000/beans", "https://user@host", "http://host:65535/a%20b?c=%C3%A9"])
+def test_addresses_that_can_be_used_are_taken(url: str) -> None:
+    Webhook(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from belts import followed, frames_of, times_seen
 
 from cafepick.data.drawing.belt import BeltCamera, draw_belt
+from cafepick.errors import ConfigError
 from cafepick.watch.records import Bean, Frame
 from cafepick.watch.spot import spot
 from cafepick.watch.tracker import Tracker, TrackSettings
@@ -99,6 +101,18 @@ def test_with_a_lead_beans_are_handed_on_earlier() -> None:
     assert max(left[0.0]) < 0.06
 
 
+@pytest.mark.parametrize("lead", [0.4, 10.0])
+def test_no_bean_is_lost_if_the_lead_is_longer_than_it_is_in_view(lead: float) -> None:
+    belt = draw_belt(7, BeltCamera(width=300, height=240, speed=0.3, fps=120), beans=16)
+    tracker = Tracker(TrackSettings(lead=lead))
+    beans = [bean for frame in frames_of(belt) for bean in tracker.add(spot(frame))] + tracker.finish()
+    found = compare(belt, beans)
+    assert (found.times == 1).all()
+    assert (found.strays, tracker.ghosts) == (0, 0)
+    left = [bean.leaves.seconds - bean.seconds for bean in beans if bean.leaves]
+    assert np.median(left) > 0.15, "judged as soon as it is steady"
+
+
 def test_the_ejector_may_stand_behind_the_edge() -> None:
     belt = draw_belt(8, SMALL, beans=20)
     at_the_edge, behind = ([b.leaves for b in followed(belt, TrackSettings(beyond=px)) if b.leaves] for px in (0, 400))
@@ -107,6 +121,21 @@ def test_the_ejector_may_stand_behind_the_edge() -> None:
         assert other.seconds - one.seconds == pytest.approx(0.1, abs=0.002)  # 400 pixels at 4,000 a second
         assert other.seconds_sd >= one.seconds_sd
         assert other.x == 799.5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lead": math.nan}, "--lead is a number of seconds, 0 or more, got nan"),
+        ({"lead": math.inf}, "0 or more, got inf"),
+        ({"lead": -0.1}, "0 or more, got -0.1"),
+        ({"beyond": math.nan}, "--beyond is a number of pixels, .* got nan"),
+        ({"beyond": -math.inf}, "--beyond .* got -inf"),
+    ],
+)
+def test_an_ejector_that_is_nowhere_is_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrackSettings(**options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -14,7 +14,7 @@ import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import get_ident
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -98,6 +98,10 @@ class Restoring:
             return self._one_pass(images, drawn, seen, seen_drawn, compare(shown, likeness, seen, seen_drawn))
 
         return look
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out ``look_in_half``, which no pickle takes and which is made anew."""
+        return {name: value for name, value in vars(self).items() if name != "look_in_half"}
 
     def _look_under_autocast(self, images: Tensor) -> OnePass:
         with torch.autocast(images.device.type, HALF):

@@ -106,6 +106,10 @@ class Light:
         """``shift``, computed once for all subjects of a photo: they lie on one surface."""
         return lru_cache(maxsize=KEPT)(lambda *surface: self.shift(np.array(surface)))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out ``_shift``, which no pickle takes and which is made anew."""
+        return {name: value for name, value in vars(self).items() if name != "_shift"}
+
     @property
     def is_told(self) -> bool:
         """Whether good subjects were seen besides those that were trained on."""

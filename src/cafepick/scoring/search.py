@@ -19,6 +19,7 @@ What is left to trust is that a kernel treats all rows of a batch alike, which t
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,6 +46,16 @@ if TYPE_CHECKING:
 
 _one_search = Lock()
 """Each thread has its own number of threads to compute with, but a new one begins with what was set last anywhere."""
+
+
+def _forget_searches() -> None:
+    """In a child process none is under way: the thread that held the lock has stayed with the parent."""
+    global _one_search  # noqa: PLW0603
+    _one_search = Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_searches)
 
 
 @dataclass(frozen=True, eq=False)

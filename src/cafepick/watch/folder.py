@@ -75,9 +75,11 @@ class FolderFrames:
             self.stop.wait(max(POLL, took / LOOKING))
 
     def _changed(self, waiting: dict[str, _Newcomer], done: set[str]) -> list[str]:
-        """Note what is new in the folder; return the files that have settled, in order of arrival."""
-        now = time.monotonic()
-        for path in self._listed():
+        """Note what is new in the folder and what is gone; return the files that have settled, in order of arrival."""
+        now, listed = time.monotonic(), self._listed()
+        for name in waiting.keys() - {path.name for path in listed}:
+            del waiting[name]
+        for path in listed:
             if path.name in done or path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
                 continue
             try:
@@ -100,7 +102,7 @@ class FolderFrames:
         try:
             photo = read_photo(self.folder / name)
         except PhotoError as error:
-            if time.monotonic() - waiting[name].since < HOPELESS:
+            if time.monotonic() - waiting[name].since < HOPELESS or not (self.folder / name).exists():
                 return None
             self.unreadable[name] = str(error)
             photo = None

@@ -192,7 +192,10 @@ class Background:
                 self.delivered += len(batch)
             else:
                 self.failed += len(batch)
-        self.receiver.close()
+        try:
+            self.receiver.close()
+        except Exception as error:  # noqa: BLE001 - the work is done all the same
+            LOGGER.warning("%s: cannot be closed: %s", self.receiver.name, error)
 
     def _next(self) -> list[dict[str, Any]]:
         with self._change:
@@ -223,6 +226,10 @@ class Background:
                 self._trouble = str(error)
                 LOGGER.warning("%s: %s; trying again", self.receiver.name, error)
             return None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next results are still sent
+            name, kind = self.receiver.name, type(error).__name__
+            LOGGER.warning("%s: %s: %s; these %d results are lost", name, kind, error, len(batch))
+            return False
         if self._trouble:
             self._trouble = ""
             LOGGER.warning("%s: takes results again", self.receiver.name)

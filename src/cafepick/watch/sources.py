@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def open_feed(source: str, options: FeedOptions, *, stop: threading.Event, notic
         SourceError: there is no such file or folder.
         ConfigError: an option does not go with this source, or is out of range.
     """
-    if options.fps is not None and options.fps <= 0:
+    if options.fps is not None and not 0 < options.fps < math.inf:
         raise ConfigError(f"--fps is a number of frames a second above 0, got {options.fps}")
     if source.isdecimal() or is_url(source):
         if options.fps is not None or options.realtime:

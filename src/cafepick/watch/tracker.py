@@ -10,12 +10,14 @@ twice its length.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from cafepick.errors import ConfigError
 from cafepick.types import Box
 from cafepick.watch.motion import Belt
 from cafepick.watch.odometer import JOLT, Odometer, Reading, way
@@ -63,6 +65,12 @@ class TrackSettings:
     beyond: float = 0.0
     """The ejector is so many pixels behind the edge of the frame."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.lead < math.inf:
+            raise ConfigError(f"--lead is a number of seconds, 0 or more, got {self.lead}")
+        if not math.isfinite(self.beyond):
+            raise ConfigError(f"--beyond is a number of pixels, below 0 for before the edge, got {self.beyond}")
+
 
 class Tracker:
     """Follows the beans of one belt."""
@@ -105,7 +113,7 @@ class Tracker:
         beans = self._go_on(self._likeliest()) if self._waiting else []
         if self._before is not None and self.belt is not None:
             now = self._before
-            beans += [self._handed_on(track, now) for track in self._tracks if self._is_bean(track)]
+            beans += [bean for track in self._tracks for bean in self._decided(track, now)]
         self._tracks = []
         return beans
 
@@ -239,7 +247,9 @@ class Tracker:
             if self.belt is None:
                 break
             gone = track.is_gone(self._odometer.travel, spotted.shape) or track.missed > MOST_MISSED
-            if not track.decided and (gone or self._is_due(track, spotted)) and self._is_bean(track):
+            if not track.decided and (gone or self._is_due(track, spotted)):
+                beans += self._decided(track, spotted)
+            elif self._is_early(track, spotted) and self._is_bean(track):
                 beans.append(self._handed_on(track, spotted))
             if not gone:
                 staying.append(track)
@@ -249,31 +259,41 @@ class Tracker:
         return beans
 
     def _is_due(self, track: Track, spotted: Spotted) -> bool:
-        """Whether a bean that was seen whole has to be judged now."""
+        """Whether a bean that was seen whole will not be seen better."""
         if self.belt is None or not track.whole or track.motion is None:
             return False
         if self._stands_still():
             return not self._has_moved and track.whole >= 2 * self.settings.views
         self._has_moved = True
-        then = spotted.seconds + self._interval
-        if not track.shows_whole(self._odometer.travel + self.belt.velocity * self._interval, spotted.shape):
-            return True
+        return not track.shows_whole(self._odometer.travel + self.belt.velocity * self._interval, spotted.shape)
+
+    def _is_early(self, track: Track, spotted: Spotted) -> bool:
+        """Whether a bean that was seen whole has to be judged now because the ejector needs the lead."""
+        if self.settings.lead <= 0 or track.decided or track.motion is None:
+            return False
+        if self.belt is None or self._stands_still():
+            return False
         leaves = track.motion.leaves(spotted.shape, self.belt.velocity, self.settings.beyond)
-        return self.settings.lead > 0 and leaves is not None and leaves.seconds - then < self.settings.lead
+        return leaves is not None and leaves.seconds - spotted.seconds - self._interval < self.settings.lead
 
     def _stands_still(self) -> bool:
         return self.belt is None or self.belt.stands_still(self._size, self._interval)
 
+    def _decided(self, track: Track, spotted: Spotted) -> list[Bean]:
+        """Hand on an undecided track if it is a bean of its own; if not, it is decided to be none."""
+        if self._is_bean(track):
+            return [self._handed_on(track, spotted)]
+        self.ghosts += not track.decided
+        track.decided = True
+        return []
+
     def _is_bean(self, track: Track) -> bool:
-        """Whether an undecided track is a bean of its own; if not, it is decided to be none."""
-        if track.decided or self.belt is None:
+        """Whether an undecided track is a bean of its own, as far as can be told by now."""
+        if track.decided or not track.is_steady():
             return False
         rivals = [other for other in self._tracks if other is not track and track.covers(other)]
         better = any(other.real or (not other.decided and other.whole > track.whole) for other in rivals)
-        track.decided = True
-        track.real = track.is_steady() and not better and self._has_come(track)
-        self.ghosts += not track.real
-        return track.real
+        return not better and self._has_come(track)
 
     def _has_come(self, track: Track) -> bool:
         """Whether a bean that was never whole was seen more than once: a sliver at the edge may be anything."""

@@ -1,6 +1,9 @@
 """Photos of all kinds are read alike; what cannot be read is named with the reason."""
 
+import os
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -487,3 +490,35 @@ def test_photos_of_any_height_are_read_whole(tmp_path: Path, height: int) -> Non
     photo = np.random.default_rng(height).integers(0, 256, (height, 5, 3), np.uint8)
     write_image(tmp_path / "photo.png", photo)
     assert np.array_equal(read_photo(tmp_path / "photo.png"), photo)
+
+
+FORKED = """
+import os, signal, sys, threading
+from pathlib import Path
+from cafepick import images
+reading, done = threading.Event(), threading.Event()
+def read():
+    with images._without_warnings():
+        reading.set()
+        done.wait(60)
+thread = threading.Thread(target=read)
+thread.start()
+reading.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    images.read_photo(Path(sys.argv[1]))
+    os._exit(0)
+ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+done.set()
+thread.join()
+assert ended == 0, ended
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_that_is_forked_while_a_photo_is_read_does_not_wait_for_it(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    command = [sys.executable, "-c", FORKED, str(tmp_path / "a.png")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert ran.returncode == 0, ran.stderr

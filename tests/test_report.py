@@ -360,6 +360,10 @@ class TestTrust:
         promise = {"promised": 0.02, "upper_bound": 0.033, "realised": realised}
         assert self.grades(false_reject=promise)[0] is grade
 
+    def test_one_bean_of_few_breaks_no_promise(self) -> None:
+        promise = {"promised": 0.01, "upper_bound": 0.017, "realised": between(0.091, 0.016, 0.38)}
+        assert self.grades(false_reject=promise, subjects={"good": 11, "defect": 100})[0] is Grade.CARE
+
     @LANGUAGES
     @pytest.mark.parametrize(("seen", "grade"), [(9, Grade.UNKNOWN), (8, Grade.SOUND), (None, Grade.SOUND)])
     def test_photos_that_it_has_seen_say_nothing_of_the_promise(self, language, seen, grade) -> None:

@@ -5,6 +5,7 @@ Pillow reads, because it knows an image's size before it decodes it and notices 
 
 from __future__ import annotations
 
+import os
 import warnings
 import zlib
 from contextlib import contextmanager
@@ -206,6 +207,16 @@ def _without_warnings() -> Iterator[None]:
     with _warnings_lock, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
+
+
+def _forget_warnings() -> None:
+    """In a child process nobody keeps them quiet: the thread that held the lock has stayed with the parent."""
+    global _warnings_lock  # noqa: PLW0603
+    _warnings_lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_warnings)
 
 
 class _UnusableValuesError(ValueError):

@@ -188,6 +188,8 @@ def test_a_calibration_teaches_no_size(
     assert size_not_learnt(known, None) is None
     afar = replace(there, length_low=there.length_low / 3, length_high=there.length_high / 3)
     assert "go nearer" in (size_not_learnt(known, afar) or "")
+    mixed = replace(there, length_low=there.length_low / 3, length_high=there.length_high)
+    assert "go nearer" in (size_not_learnt(known, mixed) or "")
     away = calibrate(known, good, where="afar", conditions=afar, progress=quietly)
     assert "go nearer" in (size_not_learnt(away, afar) or ""), "forgotten as soon as it was calibrated"
     conditions = replace(prepared[0].conditions, length=afar.length_low)  # type: ignore[type-var]

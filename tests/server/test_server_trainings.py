@@ -221,6 +221,12 @@ def test_a_copy_of_a_model_is_calibrated_in_the_light_of_other_photos(
         assert (asked["calibrates"], asked["recipe"], asked["size"], asked["steps"]) == (base, "quick", 32, 0)
         *events, (kind, last) = events_of(client, asked["id"])
         assert (kind, last["state"]) == ("end", "done"), last["error"]
+        assert client.get(f"/trainings/{asked['id']}/wish").json() == {
+            "name": "Evening",
+            "model": base,
+            "photos": photos,
+        }
+        assert client.get(f"/trainings/{asked['id']}/oddest").json() == {"oddest": []}
         assert {event["stage"] for _, event in events} <= {
             "waiting",
             "starting",

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from math import sqrt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -234,8 +233,9 @@ def size_not_learnt(detector: Detector, shown: Range | None) -> str | None:
     trained = shown_in_training(detector.facts)
     if trained is None or shown is None:
         return None
-    usual = Conditions(trained.surface_low, sqrt(shown.length_low * shown.length_high))
-    return "; ".join(trained.oddities(usual, size_counts=detector.size_counts_in_pixels)) or None
+    ends = {Conditions(trained.surface_low, length) for length in (shown.length_low, shown.length_high)}
+    told = [trained.oddities(end, size_counts=detector.size_counts_in_pixels) for end in ends]
+    return "; ".join(sorted({odd for found in told for odd in found})) or None
 
 
 def _set(detector: Detector, scored: dict[str, Scored], record: dict[str, Any]) -> Detector:

@@ -87,9 +87,10 @@ def _promise(results: Results, words: Words) -> Check:
         "realised": words.percent(promise.realised.value),
     }
     if promise.realised.value > promise.upper_bound:
-        chance = low <= promise.upper_bound and promise.realised.value <= BROKEN_TIMES * promise.upper_bound
-        grade, key = (Grade.CARE, "promise.unclear") if chance else (Grade.BROKEN, "promise.broken")
         good, photos = results.good or 0, results.good_photos
+        many_times = good >= ENOUGH_TESTED and promise.realised.value > BROKEN_TIMES * promise.upper_bound
+        chance = low <= promise.upper_bound and not many_times
+        grade, key = (Grade.CARE, "promise.unclear") if chance else (Grade.BROKEN, "promise.broken")
         if chance and photos is not None and photos < ENOUGH_TESTED <= good:
             key = "promise.unclear_photos"
             fields |= {"good_n": f"{good:,}", "photos": str(photos)}

@@ -37,6 +37,8 @@ from cafepick.server.vault import Vault
 LOGGER: Final = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 0.5
+SAME: Final = 0.5
+"""Intersection over union from which two boxes are those of one bean."""
 ATTEMPTS: Final = 3
 """Starts without a step of progress before a training is given up."""
 GRACE: Final = 30.0
@@ -236,8 +238,8 @@ class Trainer:
     def _bean_at(self, photo: str, box: dict[str, float]) -> int | None:
         """Return the number that clients know a bean by: a training numbers those that were left to it."""
         beans = self._photos.beans(photo)
-        best = max(beans, key=lambda bean: _overlap(bean["box"], box), default=None)
-        return best["bean"] if best is not None and _overlap(best["box"], box) > 0 else None
+        best = max(beans, key=lambda bean: _agreement(bean["box"], box), default=None)
+        return best["bean"] if best is not None and _agreement(best["box"], box) >= SAME else None
 
     def _picture(self, training: str, name: Path) -> Path:
         self.get(training)
@@ -454,11 +456,12 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _overlap(one: dict[str, float], other: dict[str, float]) -> float:
-    """Return the area that two boxes share."""
+def _agreement(one: dict[str, float], other: dict[str, float]) -> float:
+    """Return the intersection over union of two boxes, 0..1."""
     sides = (("x", "width"), ("y", "height"))
-    shared = [min(one[a] + one[b], other[a] + other[b]) - max(one[a], other[a]) for a, b in sides]
-    return max(shared[0], 0) * max(shared[1], 0)
+    across, down = (max(min(one[a] + one[b], other[a] + other[b]) - max(one[a], other[a]), 0) for a, b in sides)
+    both = across * down
+    return both / max(one["width"] * one["height"] + other["width"] * other["height"] - both, 1e-9)
 
 
 def _tail(path: Path) -> str:

@@ -81,7 +81,7 @@ def get_oddest(training: KeyPath, here: Here) -> OddestOut:
     return OddestOut(oddest=here.trainer.oddest(training))
 
 
-@router.get("/{training}/wish")
+@router.get("/{training}/wish", response_model_exclude_unset=True)
 def get_wish(training: KeyPath, here: Here) -> TrainingWish:
     """Return what the training was asked for with, to ask for another like it."""
     return here.trainer.wished(training)

@@ -69,6 +69,7 @@ export async function trainingView(place, id) {
   async function finish(training, isNew = false) {
     if (training.state === "done") await showModel(training);
     else showEnd(training);
+    if (!place.isConnected) return; // another view came meanwhile
     document.title = `${place.querySelector("h1").textContent} · cafepick`;
     if (isNew) announce(place.querySelector("h1").textContent);
   }

@@ -287,7 +287,7 @@ export const ENGLISH = {
   "training.check": "Check a tray",
   "training.report": "Report",
   "oddest": "Are these good?",
-  "oddest.hint": "Of all good beans, these are least like the others. Tap those that are not good; the rest may stay.",
+  "oddest.hint": "Of all good ones, these are least like the others. Tap those that are not good; the rest may stay.",
   "oddest.go": "Teach anew without the marked ({n})",
   "oddest.go.none": "Teach anew without the marked",
   "training.skipped": "These photos gave nothing to learn from",

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from accuracy import cafepick, dirty, link_all, measure
+from accuracy import dirty, link_all, measure
 
 from cafepick.files import write_json
 from cafepick.jobs.oddest import MOST, TABLE
@@ -36,10 +36,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clean, mixed = dirty(asked.data, None, folder)
-        model = folder / "mixed.cafepick"
-        photos = ["--recipe", asked.recipe, "--seed", str(asked.seed)]
-        cafepick("train", *mixed.train, "--model", str(model), *photos)
-        with (model.with_suffix(".run") / TABLE).open(encoding="utf-8", newline="") as lines:
+        rows = {"mixed": measure(mixed, asked.recipe, asked.seed, [], folder / "kept")}
+        (table,) = (folder / "kept").rglob(TABLE)
+        with table.open(encoding="utf-8", newline="") as lines:
             oddest = [row["image"] for row in csv.DictReader(lines)]
         defective = {path.name for path in (asked.data / "usk/valid/defect").iterdir()}
         seen = {number: len(defective.intersection(oddest[:number])) for number in FIRST}
@@ -47,10 +46,8 @@ def main() -> None:
         kept = [photo for photo in sorted((folder / "train").iterdir()) if photo.name not in taken_out]
         link_all(kept, folder / "looked")
         looked = replace(mixed, train=[str(folder / "looked"), *mixed.train[1:]])
-        rows = {
-            case_name: measure(case, asked.recipe, asked.seed, [], None)
-            for case_name, case in (("clean", clean), ("mixed", mixed), ("looked through", looked))
-        }
+        for case_name, case in (("clean", clean), ("looked through", looked)):
+            rows[case_name] = measure(case, asked.recipe, asked.seed, [], None)
     found: dict[str, Any] = {
         "recipe": asked.recipe,
         "seed": asked.seed,

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cafepick.process import in_forked_child
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -77,5 +79,4 @@ def _helpers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(cores() - 1, 1), thread_name_prefix="helper")
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a child has none of its parent's threads
+in_forked_child(_helpers.cache_clear)

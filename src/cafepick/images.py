@@ -5,7 +5,6 @@ Pillow reads, because it knows an image's size before it decodes it and notices 
 
 from __future__ import annotations
 
-import os
 import warnings
 import zlib
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImag
 
 from cafepick.errors import OutputError, PhotoError
 from cafepick.files import replacing
+from cafepick.process import in_forked_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,8 +215,7 @@ def _forget_warnings() -> None:
     _warnings_lock = Lock()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forget_warnings)
+in_forked_child(_forget_warnings)
 
 
 class _UnusableValuesError(ValueError):

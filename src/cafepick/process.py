@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
 LARGEST: Final = 32 << 20
@@ -22,6 +25,15 @@ def prepare_process() -> None:
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_freed_memory()
+
+
+def in_forked_child(work: Callable[[], object]) -> None:
+    """Have ``work`` done in each process that is forked from this one: threads stay behind, and locks held by them.
+
+    Where processes do not fork (Windows), nothing happens.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=work)
 
 
 def keep_freed_memory() -> None:

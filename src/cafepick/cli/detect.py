@@ -60,10 +60,7 @@ def detect(
         maps=maps,
         resume=resume,
     )
-    with stoppable(saves=("judging photos",), then=lambda: "the same command with --resume goes on") as (
-        report,
-        stopping,
-    ):
+    with stoppable("judging photos", then=lambda: "the same command with --resume goes on") as (report, stopping):
         result = inspect_source(job, progress=report, stopping=stopping)
     if not result.finished:
         typer.echo(f"stopped after {result.photos} photos; the same command with --resume goes on from there")

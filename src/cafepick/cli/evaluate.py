@@ -87,10 +87,7 @@ def evaluate(
         training_curves=curves if curves.is_file() else None,
         resume=resume,
     )
-    with stoppable(saves=("judging photos",), then=lambda: "the same command with --resume goes on") as (
-        report,
-        stopping,
-    ):
+    with stoppable("judging photos", then=lambda: "the same command with --resume goes on") as (report, stopping):
         result = evaluate_source(job, progress=report, stopping=stopping)
     if not result.finished:
         typer.echo(f"stopped after {result.photos} photos; the same command with --resume goes on from there")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ STOPPED = 130
 
 @contextmanager
 def stoppable(
-    *, saves: Collection[str] = (), then: Callable[[], str] = lambda: "nothing was written"
+    *saves: str, then: Callable[[], str] = lambda: "nothing was written"
 ) -> Iterator[tuple[Progress, Callable[[], bool]]]:
     """Yield ``progress()``, and a function that says whether the user asked to stop.
 

@@ -153,7 +153,8 @@ def train(
         refuse_checkpoint(lesson.run)
     go_on = f"go on with  --resume {lesson.run}"
     with stoppable(
-        saves=("training", "training the encoder"),
+        "training",
+        "training the encoder",
         then=lambda: go_on if has_checkpoint(lesson.run) else "no step was trained yet",
     ) as (report, stopping):
         taught = teach(lesson, progress=report, stopping=stopping)

@@ -19,7 +19,7 @@ ENOUGH_CALIBRATION: Final = 100
 ENOUGH_TESTED: Final = 50
 """Of either kind: the 95 % interval of a share of 10 % is then about 3 % to 22 %. Beans in fewer photos are no more."""
 BROKEN_TIMES: Final = 5
-"""A rate so many times its bound is a problem, however few photos there are to tell."""
+"""A rate so many times its bound is a problem, however few photos ``ENOUGH_TESTED`` good subjects lie in."""
 SOUND_AUROC: Final = 0.9
 SOUND_MISSES: Final = 0.1
 SOUND_CLASS_MISSES: Final = 0.25

@@ -19,7 +19,6 @@ What is left to trust is that a kernel treats all rows of a batch alike, which t
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from cafepick.process import in_forked_child
 from cafepick.scoring.frozen import SLOTS, FrozenPair, Precision
 from cafepick.scoring.slots import Found, Job, Slots, Stop, Task
 
@@ -54,8 +54,7 @@ def _forget_searches() -> None:
     _one_search = Lock()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forget_searches)
+in_forked_child(_forget_searches)
 
 
 @dataclass(frozen=True, eq=False)

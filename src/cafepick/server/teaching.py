@@ -160,8 +160,7 @@ def _teach(folder: Path, told: Told) -> dict[str, Any] | None:
         "held_back": taught.held_back,
         "skipped": _skipped(taught.failures, taught.empty),
         "oddest": [
-            {"photo": odd.image, "bean": odd.place.bean, "box": odd.place.box._asdict(), "why": asdict(odd.why)}
-            for odd in taught.oddest
+            {"photo": odd.image, "box": odd.place.box._asdict(), "why": asdict(odd.why)} for odd in taught.oddest
         ],
     }
 

@@ -15,14 +15,16 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from cafepick.config import RECIPES
 from cafepick.errors import CafepickError
 from cafepick.files import copy_file, make_folder, write_json, write_text
+from cafepick.jobs.match import match_outlines
 from cafepick.server.clock import now
 from cafepick.server.lock import is_held
 from cafepick.server.models import Models
@@ -34,11 +36,13 @@ from cafepick.server.store.tables import Photo, Training, TrainingPhoto
 from cafepick.server.teaching import TAUGHT, recipe_of
 from cafepick.server.vault import Vault
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sqlalchemy.orm import Session
+
 LOGGER: Final = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 0.5
-SAME: Final = 0.5
-"""Intersection over union from which two boxes are those of one bean."""
 ATTEMPTS: Final = 3
 """Starts without a step of progress before a training is given up."""
 GRACE: Final = 30.0
@@ -128,10 +132,7 @@ class Trainer:
             ApiError: there is none.
         """
         with self._store.reading() as session:
-            found = session.get(Training, training)
-            if found is None:
-                raise ApiError(404, "no_such_training", "there is no such training: it may have been deleted")
-            return self._out(found)
+            return self._out(_found(session, training))
 
     def page(self, state: str | None, limit: int, offset: int) -> tuple[int, list[TrainingOut]]:
         """Return the number of trainings and some of them, newest first."""
@@ -148,9 +149,7 @@ class Trainer:
             ApiError: there is none, it is over, or another station runs it.
         """
         with self._store.writing() as session:
-            found = session.get(Training, training, with_for_update=True)
-            if found is None:
-                raise ApiError(404, "no_such_training", "there is no such training: it may have been deleted")
+            found = _found(session, training, locked=True)
             if found.state in OVER:
                 raise ApiError(409, "already_over", f"the training is {found.state} already")
             if found.station != self._vault.station:
@@ -230,16 +229,15 @@ class Trainer:
 
     def _recorded(self, training: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return wish and progress of a training."""
-        self.get(training)
         with self._store.reading() as session:
-            row = session.get_one(Training, training)
+            row = _found(session, training)
             return row.wish, row.progress
 
     def _bean_at(self, photo: str, box: dict[str, float]) -> int | None:
         """Return the number that clients know a bean by: a training numbers those that were left to it."""
         beans = self._photos.beans(photo)
-        best = max(beans, key=lambda bean: _agreement(bean["box"], box), default=None)
-        return best["bean"] if best is not None and _agreement(best["box"], box) >= SAME else None
+        pairs = match_outlines([_corners(box)], [_corners(bean["box"]) for bean in beans])
+        return beans[pairs[0].annotated]["bean"] if pairs else None
 
     def _picture(self, training: str, name: Path) -> Path:
         self.get(training)
@@ -456,12 +454,22 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _agreement(one: dict[str, float], other: dict[str, float]) -> float:
-    """Return the intersection over union of two boxes, 0..1."""
-    sides = (("x", "width"), ("y", "height"))
-    across, down = (max(min(one[a] + one[b], other[a] + other[b]) - max(one[a], other[a]), 0) for a, b in sides)
-    both = across * down
-    return both / max(one["width"] * one["height"] + other["width"] * other["height"] - both, 1e-9)
+def _corners(box: dict[str, float]) -> NDArray[np.float32]:
+    """Return a box as an outline (4, 2)."""
+    left, top, right, bottom = box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
+
+
+def _found(session: Session, training: str, *, locked: bool = False) -> Training:
+    """Look a training up.
+
+    Raises:
+        ApiError: there is none.
+    """
+    found = session.get(Training, training, with_for_update=locked or None)
+    if found is None:
+        raise ApiError(404, "no_such_training", "there is no such training: it may have been deleted")
+    return found
 
 
 def _tail(path: Path) -> str:

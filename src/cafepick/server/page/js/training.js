@@ -76,7 +76,7 @@ export async function trainingView(place, id) {
 
   async function showModel(training) {
     const model = await get(`/models/${training.model}`).catch(() => null);
-    const odd = await oddest(training).catch(() => null); // an older server does not know them
+    const odd = await oddest(training).catch(() => null); // the model is ready all the same
     const known = training.held_back !== null && (training.calibrates || training.subjects !== null);
     fill(place, h("h1", { class: "with-sign" }, sign(false), t("training.done", { name: model?.name ?? training.name })),
       known && h("p", { class: "lead-line" }, gained(training)),

@@ -312,12 +312,13 @@ def test_text_grows_with_its_font() -> None:
     assert large[1] > 1.6 * small[1]
 
 
-@pytest.mark.parametrize("words", ["greyer", "pygmy", "lot", "\u00c5ng"])
-def test_no_letter_is_cut_off(words: str) -> None:
-    sheet = np.full((60, 160, 3), 255, np.uint8)
-    text(sheet, words, (80, 30), height=20, colour=INK)
+@pytest.mark.parametrize("height", [13, 20, 25, 34])
+@pytest.mark.parametrize("words", ["greyer", "good", "pygmy", "lot", "\u00c5ng"])
+def test_no_letter_is_cut_off(words: str, height: int) -> None:
+    sheet = np.full((90, 260, 3), 255, np.uint8)
+    text(sheet, words, (130, 45), height=height, colour=INK)
     rows = np.flatnonzero((sheet < 255).any(axis=(1, 2)))
-    assert rows[-1] - rows[0] + 1 >= text_size(words, 20)[1] - 1
+    assert rows[-1] - rows[0] + 1 >= text_size(words, height)[1] - 1
 
 
 @pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (8, 8, 1), (9, 8, 2)])

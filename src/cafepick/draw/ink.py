@@ -31,8 +31,6 @@ _SUBPIXEL_BITS: Final = 4
 SLACK: Final = 0.5
 """Pixels by which an outline may run beside the points that it is drawn through."""
 PAINT_OPACITY: Final = 0.55
-TALLEST: Final = "\u00c5gjpqy"
-"""Letters that reach as far up and down as any."""
 MARGIN: Final = 3
 """Pixels around a painted region that its edge's line may cover, and one more."""
 
@@ -143,6 +141,13 @@ def text_size(text: str, height: int) -> tuple[int, int]:
     return int(np.ceil(right - min(left, 0))), int(np.ceil(bottom - top))
 
 
+@lru_cache(maxsize=2048)
+def _reach(text: str, height: int) -> int:
+    """Return how far ``text`` reaches up or down from the middle of its line, in pixels, whichever is more."""
+    _, top, _, bottom = _font(height).getbbox(text, anchor="mm")
+    return int(np.ceil(max(-top, bottom)))
+
+
 def text(
     image: NDArray[np.uint8],
     words: str,
@@ -154,9 +159,7 @@ def text(
 ) -> None:
     """Write ``words`` centred on ``place`` (x, y), if wanted with a rim of another colour around the letters."""
     rim = max(round(height / 7), 1) if halo is not None else 0
-    wide, own = text_size(words, height)
-    tall = max(own, text_size(TALLEST, height)[1])  # letters sit on a line: low ones reach further below the middle
-    width, tall = wide + 2 * (rim + 2), tall + 2 * (rim + 2)
+    width, tall = (side + 2 * (rim + 2) for side in (text_size(words, height)[0], 2 * _reach(words, height)))
     area = Area(round(place[0] - width / 2), round(place[1] - tall / 2), width, tall)
     target = area.inside(image.shape[1], image.shape[0]).of(image)
     canvas = Image.fromarray(target)

@@ -73,6 +73,9 @@ class CropConfig:
     every photo must show it whole. ``none``: the photo itself is looked at, in its pixels."""
     centre: int | None = None
     """``whole`` only: side in pixels of the central square that is kept before resizing; None keeps all."""
+    detail: int | None = None
+    """``whole`` only: side in pixels of a closer look at the same, by which what is fine is told; None: there is none.
+    Training chooses it by the size of the photos (``beans.closer``)."""
 
     def __post_init__(self) -> None:
         _check(self.subject in get_args(SubjectKind), f"subject must be beans or whole, got {self.subject!r}")
@@ -81,6 +84,8 @@ class CropConfig:
         _check(self.zoom > 0, f"zoom must be above 0, got {self.zoom}")
         _check(self.centre is None or self.centre > 0, f"the centre crop must be above 0 pixels, got {self.centre}")
         _check(self.centre is None or self.subject == "whole", "a centre crop goes with --subject whole only")
+        _check(self.detail is None or 0 < self.detail <= LARGEST_SIZE, f"detail must lie in 1..256, got {self.detail}")
+        _check(self.detail is None or self.subject == "whole", "a closer look is chosen for --subject whole only")
         _check(self.sheet in get_args(SheetKind), f"sheet must be none, a4 or letter, got {self.sheet!r}")
         _check(self.sheet == "none" or self.subject == "beans", "a sheet of paper goes with --subject beans only")
 

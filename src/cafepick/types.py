@@ -66,12 +66,23 @@ class Scene:
 
 
 class Detail(NamedTuple):
-    """One subject as a closer look shows it: the place of its crop, at twice the resolution."""
+    """One subject as a closer look shows it: the place of its crop, in more pixels; of a bean, in twice as many."""
 
     image: NDArray[np.uint8]
-    """(2 size, 2 size, C)"""
+    """(side, side, C)"""
     mask: NDArray[np.bool_]
-    """(2 size, 2 size)"""
+    """(side, side)"""
+
+
+class Layout(NamedTuple):
+    """What the descriptors of a subject consist of."""
+
+    cells: int | None = None
+    """Cells of a grid that they come from, cell by cell; None: they have no places."""
+    closer: tuple[int, int] | None = None
+    """The last come from a closer look: from so many places, each of which gave so many numbers."""
+    light_last: bool = False
+    """The last tell the light."""
 
 
 @dataclass(frozen=True, eq=False)

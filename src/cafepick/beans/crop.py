@@ -88,21 +88,28 @@ def crop_whole(photo: NDArray[np.uint8], config: CropConfig) -> Crop:
 
     Args:
         photo: (H, W, 3) RGB.
-        config: size, channels and centre of the crop.
+        config: size, channels and centre of the crop, and how closely it is looked at besides.
     """
-    height, width = photo.shape[:2]
-    x, y = 0, 0
-    if config.centre is not None:
-        side = min(config.centre, height, width)
-        x, y = round((width - side) / 2), round((height - side) / 2)
-        height = width = side
-    size = config.size
+    x, y, width, height = kept_of(photo.shape[:2], config)
     part = photo[y : y + height, x : x + width]
-    image = to_channels(resize(part, size, size), config.channels)
-    step_x, step_y = width / size, height / size
+
+    def shown(side: int) -> Detail:
+        return Detail(to_channels(resize(part, side, side), config.channels), np.ones((side, side), bool))
+
+    image, mask = shown(config.size)
+    step_x, step_y = width / config.size, height / config.size
     to_photo = np.array([[step_x, 0, x + step_x / 2 - 0.5], [0, step_y, y + step_y / 2 - 0.5]])
-    mask = np.ones((size, size), bool)
-    return Crop(image, mask, to_photo, Box(x, y, width, height))
+    detail = None if config.detail is None else shown(config.detail)
+    return Crop(image, mask, to_photo, Box(x, y, width, height), detail=detail)
+
+
+def kept_of(shape: tuple[int, ...], config: CropConfig) -> tuple[int, int, int, int]:
+    """Return x, y, width and height of what is kept of a photo (height, width) that is itself the subject."""
+    height, width = shape
+    if config.centre is None:
+        return 0, 0, width, height
+    side = min(config.centre, height, width)
+    return round((width - side) / 2), round((height - side) / 2), side, side
 
 
 def pixels_of(images: NDArray[np.uint8], config: CropConfig) -> NDArray[np.int64]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from cafepick.beans.closer import PLACE, describe_closer, numbers_of
 from cafepick.beans.describe import NAMES, describe_all
 from cafepick.beans.grid import cells_of, describe_grids
+from cafepick.types import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from cafepick.config import CropConfig
@@ -22,8 +25,15 @@ DESCRIPTORS: Final = 5
 
 
 def descriptors_of(crops: Sequence[Crop], config: CropConfig) -> NDArray[np.float64]:
-    """Measure subjects cut as ``config`` says: beans (n, len(NAMES) + len(LIGHT)), others (n, d) on a grid."""
-    return describe_all(crops) if config.subject == "beans" else describe_grids(crops)
+    """Measure subjects cut as ``config`` says.
+
+    Beans give (n, len(NAMES) + len(LIGHT)); others (n, d) on a grid, then on the closer look where they have one.
+    """
+    if config.subject == "beans":
+        return describe_all(crops)
+    on_grid = describe_grids(crops)
+    closer = [describe_closer(crop.detail.image) for crop in crops if crop.detail is not None]
+    return np.concatenate([on_grid, np.stack(closer)], axis=1) if closer else on_grid
 
 
 def names_of(config: CropConfig) -> tuple[str, ...]:
@@ -31,11 +41,14 @@ def names_of(config: CropConfig) -> tuple[str, ...]:
     return NAMES if config.subject == "beans" else ()
 
 
+def layout_of(config: CropConfig) -> Layout:
+    """Return what descriptors of subjects cut so consist of."""
+    if config.subject == "beans":
+        return Layout(light_last=True)
+    closer = None if config.detail is None else ((config.detail // PLACE) ** 2, numbers_of(config.channels))
+    return Layout(cells=cells_of(config.size) ** 2, closer=closer)
+
+
 def tells_light(config: CropConfig) -> bool:
     """Return whether the last descriptors tell the light (``describe.LIGHT``)."""
-    return config.subject == "beans"
-
-
-def places_of(config: CropConfig) -> int | None:
-    """Return the number of cells that the descriptors come from, cell by cell; None where they have no places."""
-    return None if config.subject == "beans" else cells_of(config.size) ** 2
+    return layout_of(config).light_last

@@ -50,7 +50,7 @@ def describe_grid(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     lab = cv2.cvtColor(to_channels(image, 3).astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
     colour = np.asarray(lab, np.float32) / np.float32(100)
     light = np.ascontiguousarray(colour[..., 0])
-    gradients = [_on_grid(part, cells) for part in _by_direction(light, max(FINEST_EDGE, size / 64))]
+    gradients = [_on_grid(part, cells) for part in by_direction(light, max(FINEST_EDGE, size / 64))]
     colours = [_on_grid(np.ascontiguousarray(colour[..., channel]), cells) for channel in range(channels)]
     return np.stack([*np.sqrt(np.array(gradients) + _FAINTEST), *colours], axis=-1).astype(np.float64).ravel()
 
@@ -65,8 +65,11 @@ def cells_of(size: int) -> int:
     return max(1, min(MOST_CELLS, size // FINEST_CELL))
 
 
-def _by_direction(light: NDArray[np.float32], width: float) -> NDArray[np.float32]:
-    """(DIRECTIONS, h, w) gradient of each pixel, shared between the two directions nearest to its own."""
+def by_direction(light: NDArray[np.float32], width: float) -> NDArray[np.float32]:
+    """Return (DIRECTIONS, h, w) gradients of a picture (h, w), blurred by a Gaussian of some width in pixels.
+
+    Each pixel's gradient is shared between the two directions nearest to its own.
+    """
     smooth = cv2.GaussianBlur(light, (0, 0), width)
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, *axes, ksize=1) for axes in ((1, 0), (0, 1)))
     strength = np.sqrt(across * across + down * down)

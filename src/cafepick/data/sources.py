@@ -57,6 +57,10 @@ class Source:
             return read_photo(item.path)
         return to_channels(self.pixels[item.index][:, :, None], 3)
 
+    def some(self, most: int) -> tuple[Item, ...]:
+        """Return some of the items, at most so many, spread evenly."""
+        return self.items[:: max(1, -(-len(self.items) // most))]
+
 
 def open_source(
     source: str | Path,

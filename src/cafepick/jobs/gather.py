@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from cafepick.beans.closer import side_for
 from cafepick.beans.conditions import Conditions, Range, conditions_of
-from cafepick.beans.crop import crop_beans, crop_whole, fit_zoom
+from cafepick.beans.crop import crop_beans, crop_whole, fit_zoom, kept_of
 from cafepick.beans.descriptors import descriptors_of
 from cafepick.beans.scene import scene_of
 from cafepick.beans.view import Frame, frame_of
 from cafepick.errors import PhotoError, SourceError
 from cafepick.jobs.seen import print_of
-from cafepick.jobs.sheets import Choice, choose_sheet
+from cafepick.jobs.sheets import LOOKED_AT, Choice, choose_sheet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,6 +112,7 @@ def gather(
     *,
     scale: ScaleKind | None = None,
     sheet: SheetKind | None = None,
+    closer: bool = False,
     progress: Progress,
 ) -> Subjects:
     """Find and cut every subject of ``source``, fitting the zoom of ``config`` to the beans found.
@@ -120,13 +123,15 @@ def gather(
         scale: None takes ``fixed`` for beans on a sheet, ``relative`` for other photos of trays, which have a median
             bean, and ``fixed`` for the rest.
         sheet: None looks whether most photos show a whole A4 or Letter sheet; if so, those without one are left out.
+        closer: whether photos that are themselves subjects are looked at more closely besides, where they are large.
         progress: called after each photo.
 
     Raises:
         SourceError: no photo could be read, or nothing was found in any of them.
     """
     if config.subject == "whole":
-        return gather_as(source, config, progress=progress)
+        detail = _closer_look(source, config) if closer else None
+        return gather_as(source, replace(config, detail=detail), progress=progress)
     choice = choose_sheet(source, partial(progress, "looking for sheets")) if sheet is None else Choice(sheet)
     config = replace(config, sheet=choice.sheet)
     looks, unread = _find(source, config, progress)
@@ -146,6 +151,15 @@ def gather_as(source: Source, config: CropConfig, *, progress: Progress) -> Subj
     """
     looks, unread = _find(source, config, progress)
     return _cut(source, looks, config, unread, progress)
+
+
+def _closer_look(source: Source, config: CropConfig) -> int | None:
+    """Return the side in pixels of a closer look at photos like some of these, or None."""
+    sides: list[int] = []
+    for item in source.some(LOOKED_AT):
+        with suppress(PhotoError):
+            sides.append(min(kept_of(source.read(item).shape[:2], config)[2:]))
+    return side_for(int(np.median(sides)), config.size) if sides else None
 
 
 def whole_contours(scene: Scene) -> list[NDArray[np.float32]]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from cafepick.beans.descriptors import places_of, tells_light
+from cafepick.beans.descriptors import layout_of
 from cafepick.jobs.calibrate import ENOUGH_FOR_SCALES, Sample, score_each
-from cafepick.scoring.appearance import fit_appearance, scores_without_self
+from cafepick.scoring.appearance import aspects_without_self, fit_appearance
 from cafepick.scoring.fusion import APPEARANCE, Fusion
 
 if TYPE_CHECKING:
@@ -99,16 +99,14 @@ def learn_looks(learnt_from: Sample, kept: Sample, crop: CropConfig, *, seed: in
     Those kept aside are judged by what the others taught, as finely as new subjects will be by what all taught: it is
     fitted as if it had as many. Else new ones would be judged by more components or kinds than set the threshold.
     """
-    stage, places, light_last = "learning the appearance", places_of(crop), tells_light(crop)
+    stage, layout = "learning the appearance", layout_of(crop)
     everything = np.concatenate([learnt_from.descriptors, kept.descriptors])
     progress(stage, 0, 3)
-    appearance = fit_appearance(everything, seed=seed, places=places, light_last=light_last)
+    appearance = fit_appearance(everything, seed=seed, layout=layout)
     progress(stage, 1, 3)
-    blind = fit_appearance(
-        learnt_from.descriptors, seed=seed, places=places, as_if=len(everything), light_last=light_last
-    )
-    unusual = blind.score(kept.descriptors)
+    blind = fit_appearance(learnt_from.descriptors, seed=seed, layout=layout, as_if=len(everything))
     progress(stage, 2, 3)
-    good = scores_without_self(everything, seed=seed, places=places, light_last=light_last)
+    apart = aspects_without_self(everything, seed=seed, layout=layout)
+    appearance, blind = appearance.scaled(apart), blind.scaled(apart[: len(learnt_from.descriptors)])
     progress(stage, 3, 3)
-    return Looks(appearance, good, unusual)
+    return Looks(appearance, appearance.joined(apart), blind.score(kept.descriptors))

@@ -38,7 +38,7 @@ def choose_sheet(source: Source, progress: Callable[[int, int], None]) -> Choice
         source: where the photos come from; those that cannot be read do not count.
         progress: called after each photo with how many are done and how many there are.
     """
-    items = source.items[:: max(1, -(-len(source.items) // LOOKED_AT))]
+    items = source.some(LOOKED_AT)
     seen: list[Sheet | None] = []
     for done, item in enumerate(items, start=1):
         try:

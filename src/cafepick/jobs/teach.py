@@ -152,7 +152,14 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         require_checkpoint(lesson.run)
     check_writable(lesson.model)
     with made_folder(lesson.run):
-        subjects = gather(lesson.source, lesson.crop, scale=lesson.scale, sheet=lesson.sheet, progress=progress)
+        subjects = gather(
+            lesson.source,
+            lesson.crop,
+            scale=lesson.scale,
+            sheet=lesson.sheet,
+            closer=lesson.recipe.fusion.appearance > 0,
+            progress=progress,
+        )
         share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
         held = hold_back(subjects.groups, share=share, seed=lesson.seed)
         recipe = _with_length(lesson, count=int(np.sum(~held)))

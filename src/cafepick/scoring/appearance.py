@@ -9,7 +9,9 @@ kinds are averaged, as no number is right. The fewer good beans there are, the f
 the covariances are drawn towards the sphere. A mixture is sharp where it saw many beans and careless far from them, so
 the distance $d$ to the nearest good beans has its say as well: the score is $-\overline{\log p(x)} + \tfrac12 d^2$.
 What changes with the light is taken out of the descriptors first (``light``), where they tell the light.
-Descriptors by the hundred, as of a photo that is itself the subject, are projected first (``projection``).
+Descriptors by the hundred, as of a photo that is itself the subject, are projected first (``projection``). Where there
+is a closer look besides, what it shows is asked place by place (``places``), and the score is the sum of the surprises
+of all three answers, as in ``fusion``: -log p, p among good subjects that others taught.
 Scoring needs numpy alone; fitting needs scikit-learn.
 """
 
@@ -24,7 +26,10 @@ import numpy as np
 from cafepick.errors import ArtefactError, TrainingError
 from cafepick.scoring.density import Densities, Mixture, Remembered
 from cafepick.scoring.light import Light
+from cafepick.scoring.places import QUESTIONS, Places, fit_places
 from cafepick.scoring.projection import Projection, fit_projection, projected_without_self
+from cafepick.scoring.surprise import Surprise
+from cafepick.types import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +54,9 @@ FEWEST: Final = 4
 """Good subjects that ``scores_without_self`` needs: two to learn from while two others are scored."""
 PROJECTION: Final = "projection."
 LIGHT: Final = "light."
+PLACES: Final = "places."
+SCALES: Final = "scales"
+NO_PLACES: Final = Layout()
 QUANTILES: Final = 201
 """Of each descriptor, kept so that a verdict can say what is unusual."""
 
@@ -70,13 +78,34 @@ class Appearance:
     """From (D,) descriptors to the (d,) of everything above; None: they are the same, but for the light."""
     light: Light | None = None
     """What the light does to descriptors, the last of which tell it; None: they do not."""
+    places: Places | None = None
+    """What a closer look shows, whose descriptors are the last; None: there is none."""
+    scales: tuple[Surprise, ...] = ()
+    """Of each column of ``aspects``; empty where there is but one, or before ``scaled``."""
 
     def score(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) scores of descriptors (n, D); higher is more unusual. Each depends on its own row alone."""
+        return self.joined(self.aspects(descriptors))
+
+    def aspects(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n, c) of descriptors (n, D): how unusual subjects look, c = 1, and by a closer look, c = 3."""
         x = self.standardised(descriptors)
         distances = self._near.distances(x)
         densities = [self._densities.mean_log(one) for one in x]  # one by one: alike in any batch
-        return 0.5 * np.square(distances) - np.array(densities, np.float64)
+        looks = (0.5 * np.square(distances) - np.array(densities, np.float64))[:, None]
+        if self.places is None:
+            return looks
+        return np.concatenate([looks, self.places.score(descriptors[:, -self.places.width :])], axis=1)
+
+    def joined(self, aspects: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n,) scores of what ``aspects`` gave."""
+        if self.places is None:
+            return aspects[:, 0]
+        return np.sum([scale.of(column) for scale, column in zip(self.scales, aspects.T, strict=True)], axis=0)
+
+    def scaled(self, good: NDArray[np.float64]) -> Appearance:
+        """Return it with the aspects (n, c) of good subjects that others taught for scales; one aspect needs none."""
+        return self if self.places is None else replace(self, scales=tuple(Surprise.fit(column) for column in good.T))
 
     @cached_property
     def _near(self) -> Remembered:
@@ -106,7 +135,8 @@ class Appearance:
         if self.light is not None:
             surface = self.light.surfaces[int(self.light.counts.argmax())]
             return np.concatenate([self.mean + self.light.shift(surface), surface])
-        return self.mean if self.projection is None else self.projection.back(self.mean)
+        looks = self.mean if self.projection is None else self.projection.back(self.mean)
+        return looks if self.places is None else np.concatenate([looks, self.places.means.ravel()])
 
     def in_light_of(self, descriptors: NDArray[np.float64], *, as_if: int | None = None) -> Appearance:
         """Return it with the light known in which good subjects (n, D) were seen that were not trained on.
@@ -120,6 +150,8 @@ class Appearance:
         """Return (n, d) of (n, D)."""
         if self.light is not None:
             return self.light.evened(descriptors)
+        if self.places is not None:
+            descriptors = descriptors[:, : -self.places.width]
         return descriptors if self.projection is None else self.projection.of(descriptors)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
@@ -135,7 +167,11 @@ class Appearance:
         projected = {} if self.projection is None else self.projection.to_tensors()
         lit = {} if self.light is None else self.light.to_tensors()
         named |= {PROJECTION + name: array for name, array in projected.items()}
-        return named | {LIGHT + name: array for name, array in lit.items()}
+        named |= {LIGHT + name: array for name, array in lit.items()}
+        if self.places is not None:
+            named |= {PLACES + name: array for name, array in self.places.to_tensors().items()}
+            named[SCALES] = np.stack([scale.good for scale in self.scales])
+        return named
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Appearance:
@@ -144,9 +180,9 @@ class Appearance:
         Raises:
             ArtefactError: an array is missing or has another shape than the others say.
         """
-        projected, lit = (
+        projected, lit, closer = (
             {key.removeprefix(prefix): tensors[key] for key in tensors if key.startswith(prefix)}
-            for prefix in (PROJECTION, LIGHT)
+            for prefix in (PROJECTION, LIGHT, PLACES)
         )
         try:
             deviation = tensors["deviation"]
@@ -162,6 +198,8 @@ class Appearance:
                 tensors["quantiles"],
                 Projection.from_tensors(projected) if projected else None,
                 Light.from_tensors(lit) if lit else None,
+                Places.from_tensors(closer) if closer else None,
+                tuple(Surprise(np.sort(good)) for good in tensors[SCALES]) if closer else (),
             )
         except KeyError as error:
             raise ArtefactError(f"the model lacks the tensor {error} of its appearance: train anew") from error
@@ -170,21 +208,15 @@ class Appearance:
 
 
 def fit_appearance(
-    descriptors: NDArray[np.float64],
-    *,
-    seed: int,
-    places: int | None = None,
-    as_if: int | None = None,
-    light_last: bool = False,
+    descriptors: NDArray[np.float64], *, seed: int, layout: Layout = NO_PLACES, as_if: int | None = None
 ) -> Appearance:
-    """Learn what descriptors of good subjects look like.
+    """Learn what descriptors of good subjects look like; where a closer look is among them, it is to be ``scaled``.
 
     Args:
         descriptors: (n, D).
         seed: of the mixtures' starts.
-        places: cells of the grid that the descriptors come from, cell by cell; they are projected. None: no grid.
+        layout: what they consist of; those of a grid are projected.
         as_if: number of good subjects that kinds and shrinkage are chosen for; None: as many as there are.
-        light_last: whether the last descriptors tell the light (``light``).
 
     Raises:
         TrainingError: there are fewer than 2 subjects, or a descriptor is not finite.
@@ -194,11 +226,16 @@ def fit_appearance(
             f"the appearance of good subjects needs at least 2 of them with finite descriptors, got {len(descriptors)}"
         )
     subjects = len(descriptors) if as_if is None else as_if
-    light = Light.of(descriptors) if light_last else None
-    if light is not None:
+    light, projection, places = None, None, None
+    if layout.closer is not None:
+        count, numbers = layout.closer
+        places = fit_places(descriptors[:, -count * numbers :], places=count, seed=seed)
+        descriptors = descriptors[:, : -count * numbers]
+    if layout.light_last:
+        light = Light.of(descriptors)
         descriptors = light.evened(descriptors)
-    projection = None if places is None else fit_projection(descriptors, places=places, as_if=subjects)
-    if projection is not None:
+    if layout.cells is not None:
+        projection = fit_projection(descriptors, places=layout.cells, as_if=subjects)
         descriptors = projected_without_self(descriptors, projection, seed=seed)
     mean, spread = descriptors.mean(axis=0), descriptors.std(axis=0)
     deviation = np.where(spread > 1e-9 * (1 + np.abs(mean)), spread, np.inf)
@@ -207,13 +244,13 @@ def fit_appearance(
     shrinkage = float(np.clip(SHRINKAGE / subjects, *SHRINKAGE_RANGE))
     mixtures = tuple(_fit_mixture(x, min(kinds, len(x)), shrinkage, seed) for kinds in kinds_of(subjects))
     remembered = np.random.default_rng(seed).permutation(x)[:MOST_REMEMBERED].astype(np.float32)
-    return Appearance(mean, deviation, mixtures, remembered, quantiles, projection, light)
+    return Appearance(mean, deviation, mixtures, remembered, quantiles, projection, light, places)
 
 
-def scores_without_self(
-    descriptors: NDArray[np.float64], *, seed: int, places: int | None = None, light_last: bool = False
+def aspects_without_self(
+    descriptors: NDArray[np.float64], *, seed: int, layout: Layout = NO_PLACES
 ) -> NDArray[np.float64]:
-    """Score good subjects (n, D) by what was learnt from others: (n,), as new good subjects would score.
+    """Return aspects (n, c) of good subjects (n, D) by what was learnt from others, as those of new good subjects.
 
     Arguments are those of ``fit_appearance``.
 
@@ -222,12 +259,12 @@ def scores_without_self(
     """
     check_enough(len(descriptors))
     order = np.random.default_rng(seed).permutation(len(descriptors))
-    scores = np.empty(len(descriptors))
+    aspects = np.empty((len(descriptors), 1 if layout.closer is None else 1 + QUESTIONS))
     for part in np.array_split(order, min(FOLDS, len(descriptors) // 2)):
         others = np.setdiff1d(order, part)
-        known = fit_appearance(descriptors[others], seed=seed, places=places, as_if=len(order), light_last=light_last)
-        scores[part] = known.score(descriptors[part])
-    return scores
+        known = fit_appearance(descriptors[others], seed=seed, layout=layout, as_if=len(order))
+        aspects[part] = known.aspects(descriptors[part])
+    return aspects
 
 
 def scores_in_their_light(
@@ -290,6 +327,8 @@ def _check_shapes(appearance: Appearance) -> None:
     fits &= appearance.projection is None or len(appearance.projection.components) + 2 == d
     fits &= appearance.light is None or appearance.light.shifts.shape[1] == d
     fits &= appearance.light is None or appearance.projection is None
+    fits &= appearance.places is None or (appearance.light is None and len(appearance.scales) == 1 + QUESTIONS)
+    fits &= all(len(scale.good) > 1 and np.isfinite(scale.good).all() for scale in appearance.scales)
     for table in (appearance.quantiles, appearance.remembered):
         fits &= table.ndim == 2 and table.shape[1] == d and len(table) > 0
     for mixture in appearance.mixtures:

@@ -70,6 +70,14 @@ class Densities:
             np.mean([np.logaddexp.reduce(logs[start:end]) for start, end in zip(starts, self.ends, strict=True)])
         )
 
+    def logs(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the same of many x (n, d): (n,), to the bit as long as n stays."""
+        scaled = (x @ self.precisions - self.means).reshape(len(x), len(self.constants), -1)
+        logs = self.constants - 0.5 * np.square(scaled).sum(axis=2)
+        starts = (0, *self.ends[:-1])
+        found = [np.logaddexp.reduce(logs[:, a:b], axis=1) for a, b in zip(starts, self.ends, strict=True)]
+        return np.mean(found, axis=0)
+
 
 @dataclass(frozen=True, eq=False)
 class Remembered:

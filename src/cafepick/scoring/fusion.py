@@ -1,9 +1,7 @@
 r"""One score from several parts, each of which sees what the others miss.
 
-The parts have different units, so each is first turned into its surprise: how unlikely a good subject is to score so
-high, $-\log p$, with p from the scores of good subjects. Beyond the highest of them the tail
-is taken for exponential (peaks over threshold; Coles, An Introduction to Statistical Modeling of Extreme Values, 2001,
-chapter 4, with shape 0), so that a bean that is much worse still scores more. The fused score is the weighted sum
+The parts have different units, so each is first turned into its surprise (``surprise``): $-\log p$, p how likely a good
+subject is to score so high. The fused score is the weighted sum
 
 $$s = \sum_i w_i \cdot (-\log p_i),$$
 
@@ -19,21 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cafepick.errors import ArtefactError, TrainingError
+from cafepick.errors import ArtefactError
+from cafepick.scoring.surprise import Surprise
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
-
-TAIL: Final = 0.05
-"""Share of the good scores from which the exponential tail is estimated."""
-FEWEST_IN_TAIL: Final = 5
-KNOTS: Final = 21
-"""Good scores below the tail between which p is interpolated. Between each and the next, two that happen to coincide
-would make a step, and another runtime's last digit would fall on its other side."""
-FINEST: Final = 1e-3
-"""Excess of the tail at least, as a share of where it starts: scores that agree to so much are alike."""
 
 FOLDS: Final = 5
 """Good subjects that give the scales are scored in so many parts, each by scales that the others gave."""
@@ -44,36 +34,6 @@ COMPARISON: Final = "comparison"
 """What the learnt comparison of subject and reconstruction says."""
 APPEARANCE: Final = "appearance"
 """How unusual size, shape, colour and texture are."""
-
-
-@dataclass(frozen=True, eq=False)
-class Surprise:
-    """The scale of one part."""
-
-    good: NDArray[np.float64]
-    """(n,) scores of good subjects, ascending."""
-
-    @classmethod
-    def fit(cls, scores: NDArray[np.float64]) -> Surprise:
-        """Keep the scores of good subjects, in any order.
-
-        Raises:
-            TrainingError: there are fewer than 2, or one is not finite.
-        """
-        if len(scores) < 2 or not np.isfinite(scores).all():
-            raise TrainingError(f"parts are fused on the finite scores of 2 good subjects or more, got {len(scores)}")
-        return cls(np.sort(scores))
-
-    def of(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        r"""Return $-\log p$ of scores (n,): 0 where every good subject scores higher; it never falls as they grow."""
-        n = len(self.good)
-        in_tail = min(max(round(TAIL * n), FEWEST_IN_TAIL), n)
-        start = self.good[n - in_tail]
-        excess = max(float((self.good[n - in_tail :] - start).mean()), FINEST * (1 + abs(start)))
-        ranks = np.unique(np.linspace(0, n - in_tail, KNOTS).astype(int))  # of the good scores up to the tail's start
-        levels = -np.log((n - ranks) / n)
-        body = np.interp(scores, self.good[ranks], levels)
-        return np.where(scores > start, levels[-1] + (scores - start) / excess, body)
 
 
 @dataclass(frozen=True, eq=False)

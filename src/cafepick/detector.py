@@ -7,8 +7,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Final, get_args
+from math import isqrt
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
+import cv2
 import numpy as np
 
 from cafepick.artefact import Artefact, above, below, load_artefact, save_artefact
@@ -55,6 +57,10 @@ KEPT_ASIDE: Final = "kept aside in training"
 
 FACTS: Final = ("training", "calibration", "export", "versions")
 """Sections of an artefact's header that say where a model comes from."""
+
+EXCESS: Final = np.float32(0.2)
+"""What a place adds to the anomaly map where a closer look exceeds the usual as far as hardly any place of good ones
+does (``scoring.places``): about as much as maps of the networks rise where hardly any pixel of good ones is higher."""
 
 PIXEL_QUANTILE: Final = 0.99
 """Share of a good subject's pixels that the segmentation leaves unpainted."""
@@ -158,6 +164,10 @@ class Detector:
         appearance = below(tensors, "appearance.")
         if appearance and any(name.startswith("light.") for name in appearance) != tells_light(crop):
             raise ArtefactError(f"{path} holds an appearance of other subjects than {crop.subject}: train anew")
+        if appearance and ("places.means" in appearance) != (crop.detail is not None):
+            raise ArtefactError(
+                f"{path} looks more closely at subjects than it learnt, or the other way round: train anew"
+            )
         chosen = networks.methods[0] if method == "auto" else _known(networks, method)
         taken = precision or _quickest(chosen, networks, yardsticks)
         mine = _popped(yardsticks, _way(chosen, taken))
@@ -302,26 +312,28 @@ class Detector:
             return self._score(images, progress=progress)
         if descriptors is None:
             raise ConfigError("this model looks at size, shape and colour: give the descriptors of the crops too")
-        return self._score(images, lambda: looks.score(descriptors), progress=progress)
+        return self._score(images, lambda: _looked(looks, descriptors), progress=progress)
 
     def _score(
         self,
         images: NDArray[np.uint8],
-        appearance: Callable[[], NDArray[np.float64]] | None = None,
+        appearance: Callable[[], _Looked] | None = None,
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> Scored:
-        """Score subjects, and ask for the scores (n,) of their appearance when the networks are done."""
+        """Score subjects, and ask what their appearance says when the networks are done."""
         scored = self.networks.score(
             images, self.search, method=self.method, precision=self.precision, progress=progress
         )
         if self.search.differences == "standardised" and self.method != "exact":
             scored = _per_pixel(scored, pixels_of(images, self.crop))
-        parts = dict(scored.parts)
+        parts, maps = dict(scored.parts), scored.maps
         if appearance is not None:
-            parts[APPEARANCE] = appearance()
+            looked = appearance()
+            parts[APPEARANCE] = looked.scores
+            maps = maps if looked.excess is None else maps + EXCESS * _enlarged(looked.excess, self.crop.size)
         score = scored.score if self.fusion is None else self.fusion.score(parts)
-        return replace(scored, parts=parts, score=score)
+        return replace(scored, parts=parts, score=score, maps=maps)
 
     def usual_rate(self) -> float:
         """Return the false-reject rate for users who name none: 1 %, or the lowest that the calibration can promise.
@@ -449,8 +461,8 @@ class Detector:
         looks = self.appearance
         measured = None if looks is None else aside(partial(_measured, crops, self.crop, looks))
         images = np.stack([crop.image for crop in crops])
-        scored = self._score(images, None if measured is None else lambda: measured()[1])
-        descriptors = None if measured is None else measured()[0]
+        scored = self._score(images, measured)
+        descriptors = None if measured is None else measured().descriptors
         p_values = self._calibrated().p_values(scored.score)
         known = self.part_calibrations
         parts = {part: known[part].p_values(scores) for part, scores in scored.parts.items() if part in known}
@@ -524,12 +536,30 @@ def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verd
     ]
 
 
-def _measured(
-    crops: Sequence[Crop], config: CropConfig, appearance: Appearance
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return descriptors (n, d) of crops, and the scores (n,) of their appearance."""
-    descriptors = descriptors_of(crops, config)
-    return descriptors, appearance.score(descriptors)
+class _Looked(NamedTuple):
+    """What the appearance says of n subjects."""
+
+    descriptors: NDArray[np.float64]
+    """(n, D)"""
+    scores: NDArray[np.float64]
+    """(n,)"""
+    excess: NDArray[np.float64] | None
+    """(n, p) how far places exceed what is usual, where there is a closer look."""
+
+
+def _looked(appearance: Appearance, descriptors: NDArray[np.float64]) -> _Looked:
+    return _Looked(descriptors, appearance.score(descriptors), appearance.excess(descriptors))
+
+
+def _measured(crops: Sequence[Crop], config: CropConfig, appearance: Appearance) -> _Looked:
+    return _looked(appearance, descriptors_of(crops, config))
+
+
+def _enlarged(places: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+    """(n, p) of a square of places -> (n, size, size)."""
+    side = isqrt(places.shape[1])
+    pictures = places.astype(np.float32).reshape(-1, side, side)
+    return np.array([cv2.resize(one, (size, size)) for one in pictures], np.float32).reshape(-1, size, size)
 
 
 def _per_pixel(scored: Scored, pixels: NDArray[np.int64]) -> Scored:

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafepick.beans.crop import crop_whole
-from cafepick.beans.descriptors import descriptors_of, names_of, places_of
+from cafepick.beans.descriptors import descriptors_of, layout_of, names_of
 from cafepick.beans.grid import DIRECTIONS, cells_of, describe_grid
 from cafepick.config import CropConfig
+from cafepick.types import Layout
 
 
 def edge(size: int = 64, *, at: int = 32, turned: bool = False) -> np.ndarray:
@@ -68,6 +69,6 @@ def test_a_whole_subject_is_described_on_the_grid_and_a_bean_by_names() -> None:
     whole = CropConfig(subject="whole", size=28, channels=1)
     crops = [crop_whole(edge(size), whole) for size in (64, 80)]
     assert descriptors_of(crops, whole).shape == (2, 49 * 9)
-    assert (places_of(whole), names_of(whole)) == (49, ())
-    assert places_of(CropConfig()) is None
+    assert (layout_of(whole), names_of(whole)) == (Layout(cells=49), ())
+    assert layout_of(CropConfig()) == Layout(light_last=True)
     assert "lightness_50" in names_of(CropConfig())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 import pytest
 
 from cafepick.beans.describe import LIGHT, NAMES
-from cafepick.beans.descriptors import places_of
-from cafepick.config import CropConfig, FusionConfig, SubjectKind
+from cafepick.beans.descriptors import layout_of
+from cafepick.config import CropConfig, FusionConfig
 from cafepick.detector import Detector
 from cafepick.jobs.calibrate import ENOUGH_FOR_SCALES, Sample, calibrate_by_kept, digest_of, keep_aside, kept_aside
 from cafepick.jobs.join import Joined, join, learn_looks
@@ -47,7 +48,7 @@ def joined_of(model: Path, learnt_from: Sample, kept: Sample, **changes: Any) ->
 
 def test_the_appearance_knows_the_light_of_those_kept_aside(joined: Joined, lots: tuple[Sample, Sample]) -> None:
     learnt_from, kept = lots
-    blind = fit_appearance(learnt_from.descriptors, seed=0, light_last=True)
+    blind = fit_appearance(learnt_from.descriptors, seed=0, layout=layout_of(CropConfig()))
     assert joined.detector.appearance is not None
     known = joined.detector.appearance.score(kept.descriptors)
     assert np.median(known) < np.median(blind.score(kept.descriptors)) - 10
@@ -56,7 +57,7 @@ def test_the_appearance_knows_the_light_of_those_kept_aside(joined: Joined, lots
 def test_those_kept_aside_are_judged_by_an_appearance_without_them(joined: Joined, lots: tuple[Sample, Sample]) -> None:
     learnt_from, kept = lots
     all_of_them = len(learnt_from.descriptors) + len(kept.descriptors)
-    blind = fit_appearance(learnt_from.descriptors, seed=0, as_if=all_of_them, light_last=True)
+    blind = fit_appearance(learnt_from.descriptors, seed=0, as_if=all_of_them, layout=layout_of(CropConfig()))
     expected = blind.score(kept.descriptors)
     assert joined.kept.unusual is not None
     np.testing.assert_allclose(joined.kept.unusual, expected)
@@ -126,21 +127,22 @@ def test_what_is_kept_survives_the_file(joined: Joined, tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("subject", ["beans", "whole"])
-def test_what_judges_those_kept_aside_is_as_fine_as_what_judges_new_subjects(subject: SubjectKind) -> None:
+@pytest.mark.parametrize(
+    "crop",
+    [CropConfig(size=32), CropConfig(size=32, subject="whole"), CropConfig(size=32, subject="whole", detail=64)],
+    ids=["beans", "whole", "whole, looked at closely"],
+)
+def test_what_judges_those_kept_aside_is_as_fine_as_what_judges_new_subjects(crop: CropConfig) -> None:
     """It learnt from fewer, and kinds, shrinkage and components go by their number: the promise would break."""
-    crop, rng, kept_aside_of_each, known, rate = (
-        CropConfig(size=32, subject=subject),
-        np.random.default_rng(0),
-        30,
-        200,
-        0.1,
-    )
-    width = len(NAMES) if subject == "beans" else 4 * (places_of(crop) or 0)
+    rng, kept_aside_of_each, known, rate = np.random.default_rng(0), 30, 200, 0.1
+    layout = layout_of(crop)
+    width = 4 * layout.cells if layout.cells else len(NAMES)
     mixed = np.linalg.qr(rng.normal(size=(width, width)))[0]
     x = (rng.normal(size=(600, width)) * np.arange(1, width + 1) ** -0.5) @ mixed
-    if subject == "beans":
+    if layout.light_last:
         x = np.concatenate([x, np.zeros((len(x), len(LIGHT)))], axis=1)
+    if layout.closer:
+        x = np.concatenate([x, rng.normal(size=(len(x), math.prod(layout.closer)))], axis=1)
     nothing, realised = np.zeros((1, 1, 1, 3), np.uint8), []
     for seed in range(3):
         kept, learnt, new = np.split(np.random.default_rng(seed).permutation(x), [kept_aside_of_each, known])

@@ -12,9 +12,12 @@ from cafepick.scoring.appearance import Appearance, fit_appearance, scores_in_th
 from cafepick.scoring.calibrate import Calibration
 from cafepick.scoring.light import AS_IF, COLOURS, LIKE, Light
 from cafepick.scoring.metrics import auroc
+from cafepick.types import Layout
 
 DAY, EVENING = (90.0, 0.0, 1.0), (78.0, 1.5, 9.0)
+
 D = 4
+LIT = Layout(light_last=True)
 
 
 def seen(count: int, surface: tuple[float, float, float], *, shift: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -88,14 +91,14 @@ def test_defects_are_told_in_each_of_two_lights(two_lights: np.ndarray) -> None:
     found = {}
     for lit in (True, False):
         rows = slice(None) if lit else slice(0, D)
-        known = fit_appearance(two_lights[:, rows], seed=0, light_last=lit)
+        known = fit_appearance(two_lights[:, rows], seed=0, layout=Layout(light_last=lit))
         found[lit] = auroc(np.repeat([False, True], 400), known.score(np.concatenate([good, bad])[:, rows]))
     assert found[False] < 0.75
     assert found[True] > 0.9
 
 
 def test_a_usual_subject_is_usual(two_lights: np.ndarray) -> None:
-    known = fit_appearance(two_lights, seed=0, light_last=True)
+    known = fit_appearance(two_lights, seed=0, layout=LIT)
     np.testing.assert_allclose(known.standardised(known.usual()[None]), 0, atol=1e-9)
     assert known.ranks(two_lights).shape == (500, D)
     assert known.ranks(two_lights[300:]).mean() == pytest.approx(0.5, abs=0.1)  # among those in like light
@@ -146,7 +149,7 @@ def photographed(
 def test_good_subjects_of_a_new_light_are_scored_as_new_ones_will_be(two_lights: np.ndarray) -> None:
     """Each is scored without its photo: were it not, it would look more usual than those of new photos do."""
     night = (60.0, 3.0, 20.0)
-    known = fit_appearance(two_lights, seed=0, light_last=True)
+    known = fit_appearance(two_lights, seed=0, layout=LIT)
     new, _ = photographed(60, 10, night, seed=1000)
     rejected: dict[str, list[float]] = {"honest": [], "by siblings": [], "by heart": []}
     for seed in range(40):
@@ -163,7 +166,7 @@ def test_good_subjects_of_a_new_light_are_scored_as_new_ones_will_be(two_lights:
 
 def test_defects_in_a_new_light_are_told_once_it_is_known(two_lights: np.ndarray) -> None:
     night = (60.0, 3.0, 20.0)
-    known = fit_appearance(two_lights, seed=0, light_last=True)
+    known = fit_appearance(two_lights, seed=0, layout=LIT)
     some = seen(40, night, shift=-2, seed=3)
     lit, _ = scores_in_their_light(known, some, np.arange(40) // 8, seed=0)
     new, bad = seen(500, night, shift=-2, seed=4), seen(500, night, shift=0, seed=5)  # bad ones look good in daylight
@@ -174,7 +177,7 @@ def test_defects_in_a_new_light_are_told_once_it_is_known(two_lights: np.ndarray
 
 
 def test_it_is_the_same_after_a_file(two_lights: np.ndarray) -> None:
-    known = fit_appearance(two_lights, seed=0, light_last=True).in_light_of(seen(20, (60.0, 3.0, 20.0)))
+    known = fit_appearance(two_lights, seed=0, layout=LIT).in_light_of(seen(20, (60.0, 3.0, 20.0)))
     again = Appearance.from_tensors(known.to_tensors())
     np.testing.assert_array_equal(again.score(two_lights), known.score(two_lights))
 
@@ -200,7 +203,7 @@ def test_it_is_the_same_after_a_file(two_lights: np.ndarray) -> None:
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(two_lights: np.ndarray, changed: dict, said: str) -> None:
-    tensors = fit_appearance(two_lights, seed=0, light_last=True).to_tensors()
+    tensors = fit_appearance(two_lights, seed=0, layout=LIT).to_tensors()
     assert tensors["light.surfaces"].shape == (2, COLOURS)
     assert tensors["light.usual"].shape == (D,)
     tensors |= {f"light.{name}": values for name, values in changed.items()}

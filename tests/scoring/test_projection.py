@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from cafepick.errors import ArtefactError
-from cafepick.scoring.appearance import Appearance, fit_appearance, scores_without_self
+from cafepick.scoring.appearance import Appearance, aspects_without_self, fit_appearance
 from cafepick.scoring.projection import MOST_COMPONENTS, Projection, fit_projection
+from cafepick.types import Layout
 
 PLACES, EACH = 16, 5
+LAYOUT = Layout(cells=PLACES)
 
 
 def good(count: int, seed: int = 0) -> np.ndarray:
@@ -46,13 +48,13 @@ def test_rows_are_the_same_alone_and_together() -> None:
 
 
 def test_appearance_with_a_projection_tells_others_and_survives_being_saved() -> None:
-    appearance = fit_appearance(good(400), seed=0, places=PLACES)
+    appearance = fit_appearance(good(400), seed=0, layout=LAYOUT)
     new, strange = good(100, seed=5), good(100, seed=6)
     strange[:, 3 * EACH : 4 * EACH] += 1
     assert appearance.score(strange).min() > np.quantile(appearance.score(new), 0.95)
     again = Appearance.from_tensors(appearance.to_tensors())
     assert np.array_equal(again.score(new), appearance.score(new))
-    without = scores_without_self(good(400), seed=0, places=PLACES)
+    without = aspects_without_self(good(400), seed=0, layout=LAYOUT)[:, 0]
     assert abs(np.median(without) - np.median(appearance.score(new))) < 0.3 * np.std(without)
 
 
@@ -72,7 +74,7 @@ def test_a_broken_projection_is_refused(spoil, message: str) -> None:
 
 
 def test_a_usual_subject_lies_on_the_plane() -> None:
-    appearance = fit_appearance(good(400), seed=0, places=PLACES)
+    appearance = fit_appearance(good(400), seed=0, layout=LAYOUT)
     usual = appearance.usual()
     assert usual.shape == good(1)[0].shape
     assert appearance.projection is not None

@@ -97,6 +97,10 @@ class Appearance:
             return looks
         return np.concatenate([looks, self.places.score(descriptors[:, -self.places.width :])], axis=1)
 
+    def excess(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Return (n, p) how far each place exceeds what is usual by a closer look, of descriptors (n, D), or None."""
+        return None if self.places is None else self.places.excess(descriptors[:, -self.places.width :])
+
     def joined(self, aspects: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) scores of what ``aspects`` gave."""
         if self.places is None:
@@ -186,7 +190,7 @@ class Appearance:
         )
         try:
             deviation = tensors["deviation"]
-            count = sum(name.endswith(".means") for name in tensors)
+            count = sum(name.startswith("mixture") and name.endswith(".means") for name in tensors)
             mixtures = tuple(
                 Mixture(*(tensors[f"mixture{number}.{field}"] for field in Mixture._fields)) for number in range(count)
             )

@@ -9,13 +9,14 @@ A closer look gives a vector x of a few numbers at each place p (``beans.closer`
   (Böttger and Ulrich, Real-time texture error detection on textured surfaces, 2016). This tells where a texture runs on
   or the subject lies any way.
 
-Neither is asked to be right everywhere: each gives one number a subject, the mean over its worst places.
+Neither is asked to be right everywhere: each gives one number a subject, the mean over its worst places, and a map of
+how far each place exceeds what is usual.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,7 +44,11 @@ LEAST_VARIANCE: Final = 0.02
 FLATTEST: Final = 1e-6
 """Variance of a number that is the same everywhere."""
 QUESTIONS: Final = 2
-ARRAYS: Final = ("means", "precisions", "middle", "spread")
+ARRAYS: Final = ("means", "precisions", "middle", "spread", "usual")
+HARDLY: Final = 0.99
+"""Quantile of the answers at places of good subjects: what exceeds the mean as far counts 1 in a map."""
+MOST_FOR_USUAL: Final = 200
+"""Good subjects that tell mean and quantile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +63,10 @@ class Places:
     """(d,) mean over all places."""
     spread: NDArray[np.float64]
     """(d,) standard deviation over all places."""
+    usual: NDArray[np.float64]
+    """(2, 2) of each question the mean answer of good subjects, and how far beyond it ``HARDLY`` any lies."""
     mixture: Mixture
-    """Of places of all good subjects, standardised by these two."""
+    """Of places of all good subjects, standardised by ``middle`` and ``spread``."""
 
     @property
     def width(self) -> int:
@@ -71,10 +78,16 @@ class Places:
 
         Each subject's numbers depend on itself alone, to the bit.
         """
-        found = np.array([[_worst(asked) for asked in self.maps(row)] for row in x]).reshape(len(x), QUESTIONS)
+        found = np.array([[_worst(asked) for asked in self.answers(row)] for row in x]).reshape(len(x), QUESTIONS)
         return np.stack((np.log(found[:, 0] + FLATTEST), found[:, 1]), axis=1)
 
-    def maps(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
+    def excess(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n, p) of x (n, p d): how far the answers at each place exceed what is usual, summed; 0 and more."""
+        mean, step = self.usual[:, :, None].transpose(1, 0, 2)
+        found = [np.maximum((self.answers(row) - mean) / step, 0).sum(axis=0) for row in x]
+        return np.array(found).reshape(len(x), len(self.means))
+
+    def answers(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (2, p) answers to both questions at each place of one subject (p d,)."""
         x = row.reshape(self.means.shape)
         apart = x - self.means
@@ -99,17 +112,18 @@ class Places:
             ArtefactError: an array is missing or has another shape than the others say.
         """
         try:
-            means, precisions, middle, spread = (tensors[name] for name in ARRAYS)
+            means, precisions, middle, spread, usual = (tensors[name] for name in ARRAYS)
             mixture = Mixture(*(tensors[f"mixture.{field}"] for field in Mixture._fields))
         except KeyError as error:
             raise ArtefactError(f"the model lacks the tensor {error} of its places: train anew") from error
         p, d = means.shape if means.ndim == 2 else (0, 0)
         kinds = len(mixture.log_weights)
         fits = p > 0 and precisions.shape == (p, d, d) and middle.shape == spread.shape == (d,)
+        fits = fits and usual.shape == (QUESTIONS, 2) and bool((usual[:, 1] > 0).all())
         fits = fits and mixture.means.shape == (kinds, d) and mixture.precisions.shape == (kinds, d, d)
         if not (fits and kinds and (spread > 0).all()):
             raise ArtefactError("the tensors of the model's places do not fit together: train anew")
-        return cls(means, precisions, middle, spread, mixture)
+        return cls(means, precisions, middle, spread, usual, mixture)
 
 
 def fit_places(x: NDArray[np.float64], *, places: int, seed: int) -> Places:
@@ -127,8 +141,15 @@ def fit_places(x: NDArray[np.float64], *, places: int, seed: int) -> Places:
     precisions = np.linalg.inv(towards + FLATTEST * np.eye(x.shape[2]))
     everywhere = x.reshape(-1, x.shape[2])
     middle, spread = everywhere.mean(axis=0), np.sqrt(everywhere.var(axis=0) + FLATTEST)
-    drawn = np.random.default_rng(seed).permutation(len(everywhere))[:MOST_PLACES]
-    return Places(means, precisions, middle, spread, _mixture((everywhere[drawn] - middle) / spread, seed))
+    random = np.random.default_rng(seed)
+    drawn = random.permutation(len(everywhere))[:MOST_PLACES]
+    mixture = _mixture((everywhere[drawn] - middle) / spread, seed)
+    asked = Places(means, precisions, middle, spread, np.empty(0), mixture)
+    some = x[random.permutation(len(x))[:MOST_FOR_USUAL]]
+    answers = np.concatenate([asked.answers(row) for row in some], axis=1)
+    mean = answers.mean(axis=1)
+    step = np.maximum(np.quantile(answers, HARDLY, axis=1) - mean, FLATTEST)
+    return replace(asked, usual=np.stack((mean, step), axis=1))
 
 
 def _mixture(x: NDArray[np.float64], seed: int) -> Mixture:

@@ -1,0 +1,157 @@
+"""What good subjects show place by place: what is at the wrong place, what is nowhere, and where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from cafepick.errors import ArtefactError
+from cafepick.scoring.appearance import Appearance, aspects_without_self, fit_appearance
+from cafepick.scoring.places import Places, fit_places
+from cafepick.types import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P, D = 16, 5
+Tensors = dict[str, np.ndarray]
+THINGS = np.random.default_rng(99).normal(size=(4, D)) * 5
+LAYOUT = Layout(cells=4, closer=(P, D))
+
+
+def printed(count: int, seed: int = 0) -> np.ndarray:
+    """(count, P, D): each place shows its own; all places together fill a plane of D - 1 dimensions."""
+    own = np.random.default_rng(99).normal(size=(P, D)) * ([3.0] * (D - 1) + [0.0])
+    return own + 0.3 * np.random.default_rng(seed).normal(size=(count, P, D))
+
+
+def running_on(count: int, seed: int = 0) -> np.ndarray:
+    """(count, P, D): any place may show any of four things."""
+    rng = np.random.default_rng(seed)
+    return THINGS[rng.integers(0, 4, (count, P))] + 0.3 * rng.normal(size=(count, P, D))
+
+
+def flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), -1)
+
+
+def with_grid(x: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Descriptors of a grid that tell nothing before those of the closer look."""
+    return np.concatenate([np.random.default_rng(seed).normal(size=(len(x), 12)), flat(x)], axis=1)
+
+
+@pytest.fixture(scope="module")
+def parts() -> Places:
+    return fit_places(flat(printed(200)), places=P, seed=0)
+
+
+@pytest.fixture(scope="module")
+def cloth() -> Places:
+    return fit_places(flat(running_on(200)), places=P, seed=0)
+
+
+def test_what_lies_at_another_place_is_odd_here_but_not_anywhere(parts: Places) -> None:
+    good, swapped = printed(50, seed=1), printed(50, seed=2)
+    swapped[:, [3, 7]] = swapped[:, [7, 3]]
+    usual, odd = parts.score(flat(good)), parts.score(flat(swapped))
+    assert odd[:, 0].min() > usual[:, 0].max() + 1
+    assert abs(np.median(odd[:, 1]) - np.median(usual[:, 1])) < np.std(usual[:, 1])
+
+
+def test_what_is_nowhere_is_odd_anywhere_even_where_all_things_are_everywhere(cloth: Places) -> None:
+    good, holed = running_on(50, seed=1), running_on(50, seed=2)
+    holed[:, 6] = THINGS.mean(axis=0)  # between the things
+    usual, odd = cloth.score(flat(good)), cloth.score(flat(holed))
+    assert odd[:, 1].min() > usual[:, 1].max()
+    assert np.median(odd[:, 0]) < usual[:, 0].max(), "no place has a thing of its own"
+
+
+def test_the_excess_is_highest_where_the_defect_is_and_usually_nearly_nothing(parts: Places) -> None:
+    good, spoiled = printed(50, seed=1), printed(50, seed=2)
+    spoiled[:, 11] += 3
+    usual, odd = parts.excess(flat(good)), parts.excess(flat(spoiled))
+    assert usual.shape == (50, P)
+    assert usual.min() >= 0
+    assert np.mean(usual) < 0.5
+    assert (odd.argmax(axis=1) == 11).all()
+    assert odd[:, 11].min() > 2
+    np.testing.assert_allclose(np.delete(odd, 11, axis=1).mean(), usual.mean(), atol=0.1)
+
+
+def test_rows_are_the_same_alone_and_together(parts: Places) -> None:
+    rows = flat(printed(9, seed=3))
+    assert np.array_equal(parts.score(rows)[4:5], parts.score(rows[4:5]))
+    assert np.array_equal(parts.excess(rows)[4:5], parts.excess(rows[4:5]))
+    assert parts.score(rows[:0]).shape == (0, 2)
+    assert parts.excess(rows[:0]).shape == (0, P)
+
+
+def test_a_number_that_never_changes_is_no_trouble() -> None:
+    still = printed(20)
+    still[..., 2] = 7
+    known = fit_places(flat(still), places=P, seed=0)
+    assert np.isfinite(known.score(flat(still))).all()
+    assert np.isfinite(known.excess(flat(still))).all()
+
+
+def test_two_subjects_are_enough_to_learn_from() -> None:
+    known = fit_places(flat(printed(2)), places=P, seed=0)
+    assert np.isfinite(known.score(flat(printed(5, seed=1)))).all()
+
+
+def test_an_appearance_joins_both_with_the_look_of_the_whole() -> None:
+    good, new, spoiled = printed(200), printed(100, seed=1), printed(100, seed=2)
+    spoiled[:, [3, 7]] = spoiled[:, [7, 3]]
+    known = fit_appearance(with_grid(good), seed=0, layout=LAYOUT)
+    apart = aspects_without_self(with_grid(good), seed=0, layout=LAYOUT)
+    assert apart.shape == (200, 3)
+    known = known.scaled(apart)
+    usual, odd = (known.score(with_grid(x, seed)) for x, seed in ((new, 5), (spoiled, 6)))
+    assert odd.min() > np.quantile(usual, 0.95)
+    assert np.median(usual) == pytest.approx(np.median(known.joined(apart)), abs=0.3 * float(np.std(usual)))
+    again = Appearance.from_tensors(known.to_tensors())
+    assert np.array_equal(again.score(with_grid(new)), known.score(with_grid(new)))
+    assert known.usual().shape == with_grid(good)[0].shape
+    assert known.width == 12 + P * D
+    assert known.excess(with_grid(new)[:3]).shape == (3, P)  # type: ignore[union-attr]
+
+
+def test_an_appearance_without_a_closer_look_has_one_aspect_and_no_scales() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 12))
+    known, layout = fit_appearance(x, seed=0, layout=Layout(cells=4)), Layout(cells=4)
+    apart = aspects_without_self(x, seed=0, layout=layout)
+    assert apart.shape == (60, 1)
+    assert known.scaled(apart) is known
+    assert np.array_equal(known.score(x), known.aspects(x)[:, 0])
+    assert known.excess(x) is None
+    assert not any(name.startswith(("places", "scales")) for name in known.to_tensors())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda tensors: tensors.pop("spread"), "lacks the tensor 'spread'"),
+        (lambda tensors: tensors.update(means=tensors["means"][:, 1:]), "do not fit together"),
+        (lambda tensors: tensors.update(means=tensors["means"].ravel()), "do not fit together"),
+        (lambda tensors: tensors.update(spread=np.zeros(D)), "do not fit together"),
+        (lambda tensors: tensors.update(usual=np.zeros((2, 2))), "do not fit together"),
+        (lambda tensors: tensors.update({"mixture.means": tensors["mixture.means"][1:]}), "do not fit together"),
+    ],
+)
+def test_broken_places_are_refused(parts: Places, spoil: Callable[[Tensors], object], message: str) -> None:
+    tensors = parts.to_tensors()
+    spoil(tensors)
+    with pytest.raises(ArtefactError, match=message):
+        Places.from_tensors(tensors)
+
+
+def test_an_appearance_with_places_needs_scales() -> None:
+    known = fit_appearance(with_grid(printed(50)), seed=0, layout=LAYOUT)
+    tensors = known.scaled(aspects_without_self(with_grid(printed(50)), seed=0, layout=LAYOUT)).to_tensors()
+    with pytest.raises(ArtefactError, match="do not fit together"):
+        Appearance.from_tensors({**tensors, "scales": tensors["scales"][1:]})
+    del tensors["scales"]
+    with pytest.raises(ArtefactError, match="lacks the tensor 'scales'"):
+        Appearance.from_tensors(tensors)

@@ -16,7 +16,7 @@ import numpy as np
 from cafepick.artefact import Artefact, above, below, load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of
 from cafepick.beans.crop import box_of, crop_beans, crop_whole, pixels_of
-from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, names_of, tells_light
+from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, layout_of, names_of, tells_light
 from cafepick.beans.scene import scene_of
 from cafepick.beans.view import frame_of
 from cafepick.config import ComparisonConfig, CropConfig, Method, ModelConfig, SearchConfig, from_dict
@@ -164,10 +164,9 @@ class Detector:
         appearance = below(tensors, "appearance.")
         if appearance and any(name.startswith("light.") for name in appearance) != tells_light(crop):
             raise ArtefactError(f"{path} holds an appearance of other subjects than {crop.subject}: train anew")
-        if appearance and ("places.means" in appearance) != (crop.detail is not None):
-            raise ArtefactError(
-                f"{path} looks more closely at subjects than it learnt, or the other way round: train anew"
-            )
+        places = appearance["places.means"].shape if "places.means" in appearance else None
+        if appearance and places != layout_of(crop).closer:
+            raise ArtefactError(f"{path} knows good subjects by another closer look than it takes: train anew")
         chosen = networks.methods[0] if method == "auto" else _known(networks, method)
         taken = precision or _quickest(chosen, networks, yardsticks)
         mine = _popped(yardsticks, _way(chosen, taken))

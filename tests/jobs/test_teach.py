@@ -7,18 +7,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from cafepick.artefact import load_artefact
-from cafepick.config import CropConfig, Recipe, SubjectKind, named_recipe
+from cafepick.artefact import load_artefact, save_artefact
+from cafepick.config import CropConfig, FusionConfig, Recipe, SubjectKind, named_recipe
 from cafepick.data.demo import DemoData, write_demo_data
-from cafepick.data.sources import open_source
+from cafepick.data.sources import Source, open_source
 from cafepick.detector import Detector
-from cafepick.errors import CalibrationError, TrainingError
-from cafepick.images import read_photo
+from cafepick.errors import ArtefactError, CalibrationError, TrainingError
+from cafepick.export import drawn_sample, export
+from cafepick.images import read_photo, write_image
 from cafepick.jobs.calibrate import calibrate_on
 from cafepick.jobs.evaluate import Evaluation, evaluate_source
+from cafepick.jobs.gather import gather
 from cafepick.jobs.seen import learnt_prints, print_of
 from cafepick.jobs.teach import Lesson, teach
 from cafepick.scoring.omissions import SEEN_BEFORE
@@ -215,3 +218,98 @@ def test_each_method_is_saved_with_its_own_threshold(data: DemoData, model: Path
             (v.scores, v.p_value, v.judgement) for v in theirs
         ]
     assert len({Detector.load(model, method=method).threshold(RATE) for method in ("fast", "refine", "exact")}) == 3
+
+
+def woven(random: np.random.Generator, *, smeared: bool = False) -> np.ndarray:
+    """(160, 160, 3) cloth of threads five pixels wide, of which a crop of 32 pixels shows nothing; or with a smear."""
+    y, x = np.mgrid[:160, :160] + random.uniform(0, 20, (2, 1, 1))
+    light = 110 + 60 * np.abs(np.sin(np.pi * np.where((x // 5 + y // 5) % 2, x, y) / 5))
+    if smeared:
+        light[100:130, 20:50] = cv2.GaussianBlur(light, (0, 0), 4)[100:130, 20:50]
+    noisy = light[..., None] * np.array([1.0, 0.9, 0.8]) + random.normal(0, 3, (160, 160, 3))
+    return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def cloth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 30 photos of good cloth."""
+    folder, random = tmp_path_factory.mktemp("cloth"), np.random.default_rng(5)
+    for number in range(30):
+        write_image(folder / f"{number:02}.png", woven(random))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cloth_model(cloth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return taught(cloth, tmp_path_factory.mktemp("model") / "cloth.cafepick", subject="whole")
+
+
+def test_what_is_too_fine_for_a_crop_is_told_by_a_closer_look(cloth_model: Path) -> None:
+    random, detector = np.random.default_rng(6), Detector.load(cloth_model)
+    assert (detector.crop.size, detector.crop.detail) == (SIZE, 160)
+    good, smeared = (
+        [detector.inspect(woven(random, smeared=spoiled), false_reject=RATE)[0] for _ in range(12)]
+        for spoiled in (False, True)
+    )
+    scores = [[one.scores.score for one in some if one.scores is not None] for some in (good, smeared)]
+    assert min(scores[1]) > max(scores[0])
+    assert {one.judgement.value for one in smeared} == {"NG"}
+    where = np.mean([one.evidence.anomaly_map for one in smeared if one.evidence is not None], axis=0)
+    y, x = np.unravel_index(int(where.argmax()), where.shape)
+    assert 100 <= 5 * y < 130
+    assert 20 <= 5 * x < 50
+
+
+def test_an_exported_model_looks_as_closely(cloth_model: Path, tmp_path: Path) -> None:
+    trained, random = Detector.load(cloth_model, precision="float32"), np.random.default_rng(7)
+    export(trained, tmp_path / "cloth.onnx.cafepick", "onnx", drawn_sample(trained), source="drawn", progress=silent)
+    exported = Detector.load(tmp_path / "cloth.onnx.cafepick")
+    for photo in (woven(random), woven(random, smeared=True)):
+        (ours,), (theirs,) = trained.inspect(photo, false_reject=RATE), exported.inspect(photo, false_reject=RATE)
+        assert theirs.judgement is ours.judgement
+        assert ours.scores is not None
+        assert theirs.scores is not None
+        assert theirs.scores.score == pytest.approx(ours.scores.score, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize(("appearance", "closely"), [(1.0, True), (0.0, False)])
+def test_only_a_recipe_that_asks_for_the_appearance_looks_closely(
+    cloth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, appearance: float, closely: bool
+) -> None:
+    class AskedError(Exception): ...
+
+    def gather(*_: object, closer: bool, **__: object) -> None:
+        assert closer is closely
+        raise AskedError
+
+    monkeypatch.setattr("cafepick.jobs.teach.gather", gather)
+    recipe = replace(small_recipe(), fusion=FusionConfig(appearance=appearance))
+    with pytest.raises(AskedError):
+        taught(cloth, tmp_path / "cloth.cafepick", subject="whole", recipe=recipe)
+
+
+def test_how_closely_goes_by_the_size_of_the_photos(cloth: Path, tmp_path: Path) -> None:
+    for number in range(9):
+        write_image(
+            tmp_path / f"{number:02}.png", read_photo(cloth / f"{number:02}.png")[:, : 60 if number < 5 else 160]
+        )
+    (tmp_path / "09.png").write_bytes(b"no photo")
+    small, large = (open_source(folder, purpose="train") for folder in (tmp_path, cloth))
+    config = CropConfig(size=SIZE, subject="whole")
+
+    def looked(source: Source, config: CropConfig, *, closer: bool = True) -> int | None:
+        return gather(source, config, closer=closer, progress=silent).config.detail
+
+    assert looked(large, config) == 160
+    assert looked(large, replace(config, centre=100)) == 96
+    assert looked(large, replace(config, size=96)) is None
+    assert looked(large, config, closer=False) is None
+    assert looked(small, config) is None, "most of these show hardly more than a crop"
+
+
+def test_a_model_whose_closer_look_is_not_what_it_learnt_is_refused(cloth_model: Path, tmp_path: Path) -> None:
+    artefact = load_artefact(cloth_model)
+    header = {**artefact.header, "crop": {**artefact.header["crop"], "detail": 128}}
+    save_artefact(tmp_path / "other.cafepick", header, artefact.tensors)
+    with pytest.raises(ArtefactError, match="another closer look"):
+        Detector.load(tmp_path / "other.cafepick")

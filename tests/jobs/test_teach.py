@@ -254,6 +254,7 @@ def test_what_is_too_fine_for_a_crop_is_told_by_a_closer_look(cloth_model: Path)
     scores = [[one.scores.score for one in some if one.scores is not None] for some in (good, smeared)]
     assert min(scores[1]) > max(scores[0])
     assert {one.judgement.value for one in smeared} == {"NG"}
+    assert {one.why.key for one in smeared if one.why is not None} == {"area"}
     where = np.mean([one.evidence.anomaly_map for one in smeared if one.evidence is not None], axis=0)
     y, x = np.unravel_index(int(where.argmax()), where.shape)
     assert 100 <= 5 * y < 130

@@ -61,8 +61,8 @@ def describe_closer(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     side, channels = image.shape[0], image.shape[2]
     places = side // PLACE
     lab = cv2.cvtColor(to_channels(image, 3).astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
-    colours = np.moveaxis(np.asarray(lab, np.float32) / np.float32(100), -1, 0)[:channels]
-    light = np.ascontiguousarray(colours[0])
+    colours = np.stack([np.asarray(plane, np.float32) / np.float32(100) for plane in cv2.split(lab)[:channels]])
+    light = colours[0]
     half = np.asarray(cv2.resize(light, (side // 2, side // 2), interpolation=cv2.INTER_AREA), np.float32)
     levels = np.stack([light, *(cv2.GaussianBlur(light, (0, 0), width) for width in BANDS)])
     found = (

@@ -87,7 +87,7 @@ def reason_of(
     if leading != APPEARANCE:
         return area
     if not names:
-        return Reason("combination")
+        return Reason("combination") if appearance.places is None else area  # whose map shows what a closer look finds
     x = appearance.standardised(descriptors[None])[0]
     most = int(np.argmax(np.abs(x)))
     if abs(x[most]) < TELLING:

@@ -74,12 +74,12 @@ def by_direction(light: NDArray[np.float32], width: float) -> NDArray[np.float32
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, *axes, ksize=1) for axes in ((1, 0), (0, 1)))
     strength = np.sqrt(across * across + down * down)
     turn = np.arctan2(down, across) / np.float32(2 * np.pi) % 1 * DIRECTIONS  # 0 .. DIRECTIONS
-    shared = np.empty((DIRECTIONS, *light.shape), np.float32)
-    for direction, own in enumerate(shared):  # one at a time: they stay in the cache
+    found = np.empty((DIRECTIONS, *light.shape), np.float32)
+    for direction in range(DIRECTIONS):  # one at a time: they stay in the cache
         distance = np.abs(turn - np.float32(direction))
         nearness = 1 - np.minimum(distance, DIRECTIONS - distance)  # around the circle
-        np.multiply(strength, np.maximum(nearness, 0), out=own)
-    return shared
+        found[direction] = strength * np.maximum(nearness, 0)
+    return found
 
 
 def _on_grid(picture: NDArray[np.float32], cells: int) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ from cafepick.beans.descriptors import descriptors_of, layout_of
 from cafepick.config import CropConfig
 from cafepick.files import write_json
 from cafepick.images import read_photo
-from cafepick.scoring.appearance import aspects_without_self, fit_appearance
+from cafepick.scoring.appearance import apart_from_self, fit_appearance
 from cafepick.scoring.metrics import auroc
 
 SIDE = 256
@@ -174,7 +174,7 @@ def measured(subject: Subject, *, closely: bool) -> dict[str, Any]:
         descriptors_of([crop_whole(photo, config) for photo in some], config) for some in (subject.learn, subject.judge)
     )
     layout = layout_of(config)
-    good = aspects_without_self(learn, seed=0, layout=layout)
+    good = apart_from_self(learn, seed=0, layout=layout)
     known = fit_appearance(learn, seed=0, layout=layout).scaled(good)
     aspects = known.aspects(judge)
     scores, kinds = known.joined(aspects), np.array(subject.kinds)

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from math import isqrt
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import cv2
 import numpy as np
 
 from cafepick.artefact import Artefact, above, below, load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of
-from cafepick.beans.crop import box_of, crop_beans, crop_whole, pixels_of
+from cafepick.beans.crop import box_of, crop_beans, crop_whole, kept_of, pixels_of
 from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, layout_of, names_of, tells_light
 from cafepick.beans.scene import scene_of
 from cafepick.beans.view import frame_of
@@ -23,7 +23,7 @@ from cafepick.config import ComparisonConfig, CropConfig, Method, ModelConfig, S
 from cafepick.cores import aside
 from cafepick.errors import ArtefactError, CalibrationError, ConfigError, MissingExtraError
 from cafepick.images import check_photo
-from cafepick.scoring.appearance import Appearance
+from cafepick.scoring.appearance import Appearance, Looked
 from cafepick.scoring.fusion import APPEARANCE, RECONSTRUCTION, Fusion
 from cafepick.scoring.light import LIKE
 from cafepick.scoring.reasons import area_of, in_words, reason_of
@@ -61,6 +61,9 @@ FACTS: Final = ("training", "calibration", "export", "versions")
 EXCESS: Final = np.float32(0.2)
 """What a place adds to the anomaly map where a closer look exceeds the usual as far as hardly any place of good ones
 does (``scoring.places``): about as much as maps of the networks rise where hardly any pixel of good ones is higher."""
+
+ENOUGH_SHOWN: Final = 0.75
+"""Share of the pixels of a closer look that a photo must show, or it is blurred beside the good ones."""
 
 PIXEL_QUANTILE: Final = 0.99
 """Share of a good subject's pixels that the segmentation leaves unpainted."""
@@ -293,6 +296,7 @@ class Detector:
         images: NDArray[np.uint8],
         descriptors: NDArray[np.float64] | None = None,
         *,
+        looked: Looked | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Scored:
         """Score subjects: find the good image behind each, and join what differs with how unusual it looks.
@@ -301,6 +305,7 @@ class Detector:
             images: (n, size, size, c) crops.
             descriptors: (n, d) of the same, as ``beans.describe`` measures them; only a model with an appearance part
                 needs them.
+            looked: what another appearance says of them, in place of this model's; None asks this one.
             progress: called with how many are done and how many there are.
 
         Raises:
@@ -311,12 +316,12 @@ class Detector:
             return self._score(images, progress=progress)
         if descriptors is None:
             raise ConfigError("this model looks at size, shape and colour: give the descriptors of the crops too")
-        return self._score(images, lambda: _looked(looks, descriptors), progress=progress)
+        return self._score(images, lambda: looked or looks.look(descriptors), progress=progress)
 
     def _score(
         self,
         images: NDArray[np.uint8],
-        appearance: Callable[[], _Looked] | None = None,
+        appearance: Callable[[], Looked] | None = None,
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> Scored:
@@ -367,6 +372,10 @@ class Detector:
 
     def oddities(self, photo: Prepared) -> list[str]:
         """Say in words how a photo differs from those that set the threshold, apart from its beans' quality."""
+        if self.crop.detail is not None:
+            shown = min(kept_of(photo.shape, self.crop)[2:])
+            blurred = f"it shows {shown} pixels a side, and good photos were seen with {self.crop.detail}"
+            return [blurred] if shown < ENOUGH_SHOWN * self.crop.detail else []
         known = self.facts.get("calibration", {}).get("conditions")
         if known is None or photo.conditions is None:
             return []
@@ -460,8 +469,8 @@ class Detector:
         looks = self.appearance
         measured = None if looks is None else aside(partial(_measured, crops, self.crop, looks))
         images = np.stack([crop.image for crop in crops])
-        scored = self._score(images, measured)
-        descriptors = None if measured is None else measured().descriptors
+        scored = self._score(images, None if measured is None else lambda: measured()[1])
+        descriptors = None if measured is None else measured()[0]
         p_values = self._calibrated().p_values(scored.score)
         known = self.part_calibrations
         parts = {part: known[part].p_values(scores) for part, scores in scored.parts.items() if part in known}
@@ -535,23 +544,10 @@ def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verd
     ]
 
 
-class _Looked(NamedTuple):
-    """What the appearance says of n subjects."""
-
-    descriptors: NDArray[np.float64]
-    """(n, D)"""
-    scores: NDArray[np.float64]
-    """(n,)"""
-    excess: NDArray[np.float64] | None
-    """(n, p) how far places exceed what is usual, where there is a closer look."""
-
-
-def _looked(appearance: Appearance, descriptors: NDArray[np.float64]) -> _Looked:
-    return _Looked(descriptors, appearance.score(descriptors), appearance.excess(descriptors))
-
-
-def _measured(crops: Sequence[Crop], config: CropConfig, appearance: Appearance) -> _Looked:
-    return _looked(appearance, descriptors_of(crops, config))
+def _measured(crops: Sequence[Crop], config: CropConfig, appearance: Appearance) -> tuple[NDArray[np.float64], Looked]:
+    """Return descriptors (n, D) of crops, and what their appearance says."""
+    descriptors = descriptors_of(crops, config)
+    return descriptors, appearance.look(descriptors)
 
 
 def _enlarged(places: NDArray[np.float64], size: int) -> NDArray[np.float32]:

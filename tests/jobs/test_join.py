@@ -127,6 +127,25 @@ def test_what_is_kept_survives_the_file(joined: Joined, tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_maps_of_those_kept_aside_come_from_what_did_not_know_them() -> None:
+    """Or the segmentation would be set by places that look too usual, and paint good subjects."""
+    crop, nothing = CropConfig(size=32, subject="whole", detail=64), np.zeros((1, 1, 1, 3), np.uint8)
+    layout, rng = layout_of(crop), np.random.default_rng(0)
+    assert layout.closer is not None
+    assert layout.cells is not None
+    x = rng.normal(size=(400, 4 * layout.cells + math.prod(layout.closer)))
+    kept, learnt, new = np.split(x, [12, 32])
+    looks = learn_looks(Sample(nothing, learnt), Sample(nothing, kept), crop, seed=0, progress=lambda *_: None)
+    excess = looks.appearance.look(new).excess
+    assert excess is not None
+    assert looks.unusual.excess is not None
+    assert looks.unusual.excess.shape == (12, layout.closer[0])
+    assert np.mean(excess > np.quantile(looks.unusual.excess, 0.9)) < 0.12
+    known = looks.appearance.look(kept).excess
+    assert known is not None
+    assert np.mean(excess > np.quantile(known, 0.9)) > 0.2, "so it matters"
+
+
 @pytest.mark.parametrize(
     "crop",
     [CropConfig(size=32), CropConfig(size=32, subject="whole"), CropConfig(size=32, subject="whole", detail=64)],
@@ -147,6 +166,6 @@ def test_what_judges_those_kept_aside_is_as_fine_as_what_judges_new_subjects(cro
     for seed in range(3):
         kept, learnt, new = np.split(np.random.default_rng(seed).permutation(x), [kept_aside_of_each, known])
         looks = learn_looks(Sample(nothing, learnt), Sample(nothing, kept), crop, seed=seed, progress=lambda *_: None)
-        threshold = Calibration.fit(looks.unusual).threshold(rate)
+        threshold = Calibration.fit(looks.unusual.scores).threshold(rate)
         realised.append(float(np.mean(looks.appearance.score(new) > threshold)))
     assert 0.02 < np.mean(realised) < 0.18, realised

@@ -261,6 +261,15 @@ def test_what_is_too_fine_for_a_crop_is_told_by_a_closer_look(cloth_model: Path)
     assert 20 <= 5 * x < 50
 
 
+def test_a_photo_too_small_for_the_closer_look_is_told(cloth_model: Path) -> None:
+    random, detector = np.random.default_rng(8), Detector.load(cloth_model)
+    assert detector.oddities(detector.prepare(woven(random))) == []
+    small = np.ascontiguousarray(woven(random)[:, :90])
+    assert detector.oddities(detector.prepare(small)) == [
+        "it shows 90 pixels a side, and good photos were seen with 160"
+    ]
+
+
 def test_an_exported_model_looks_as_closely(cloth_model: Path, tmp_path: Path) -> None:
     trained, random = Detector.load(cloth_model, precision="float32"), np.random.default_rng(7)
     export(trained, tmp_path / "cloth.onnx.cafepick", "onnx", drawn_sample(trained), source="drawn", progress=silent)

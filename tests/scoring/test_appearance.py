@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 
 from cafepick.errors import ArtefactError, TrainingError
-from cafepick.scoring.appearance import Appearance, aspects_without_self, fit_appearance, kinds_of
+from cafepick.scoring.appearance import Appearance, apart_from_self, fit_appearance, kinds_of
 from cafepick.scoring.density import NEIGHBOURS, Densities, Mixture, Remembered
 
 
@@ -69,7 +69,7 @@ def test_the_nearest_are_those_that_all_distances_name(count: int, spread: float
 def test_good_subjects_without_themselves_score_as_new_ones(learnt: Appearance) -> None:
     new = learnt.score(kinds(1200, seed=4))
     assert roc_auc_score(
-        np.repeat([0, 1], 1200), np.r_[aspects_without_self(kinds(1200), seed=0)[:, 0], new]
+        np.repeat([0, 1], 1200), np.r_[apart_from_self(kinds(1200), seed=0).aspects[:, 0], new]
     ) == pytest.approx(0.5, abs=0.03)
 
 
@@ -98,8 +98,8 @@ def test_too_few_or_broken_descriptors_are_refused() -> None:
     with pytest.raises(TrainingError, match="finite"):
         fit_appearance(np.full((5, 2), np.nan), seed=0)
     with pytest.raises(TrainingError, match="at least 4 of them to learn from, got 3"):
-        aspects_without_self(kinds(3), seed=0)
-    assert np.isfinite(aspects_without_self(kinds(4), seed=0)).all()
+        apart_from_self(kinds(3), seed=0)
+    assert np.isfinite(apart_from_self(kinds(4), seed=0).aspects).all()
 
 
 @pytest.mark.parametrize("name", ["mean", "mixture0.means", "remembered"])

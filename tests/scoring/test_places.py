@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from cafepick.errors import ArtefactError
-from cafepick.scoring.appearance import Appearance, aspects_without_self, fit_appearance
-from cafepick.scoring.places import Places, fit_places
+from cafepick.errors import ArtefactError, TrainingError
+from cafepick.scoring.appearance import Appearance, apart_from_self, fit_appearance
+from cafepick.scoring.places import MOST_STEPS, Places, fit_places, usual_of
 from cafepick.types import Layout
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def with_grid(x: np.ndarray, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def parts() -> Places:
-    return fit_places(flat(printed(200)), places=P, seed=0)
+    known = fit_places(flat(printed(200)), places=P, seed=0)
+    others = [known.answers(row) for row in flat(printed(50, seed=9))]
+    return replace(known, usual=usual_of(np.concatenate(others, axis=1)))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +96,35 @@ def test_a_number_that_never_changes_is_no_trouble() -> None:
     still[..., 2] = 7
     known = fit_places(flat(still), places=P, seed=0)
     assert np.isfinite(known.score(flat(still))).all()
-    assert np.isfinite(known.excess(flat(still))).all()
+
+
+def test_subjects_that_are_all_alike_are_as_usual_as_each_other_and_others_odd_within_bounds() -> None:
+    same, other = np.tile(printed(1), (12, 1, 1)), printed(3, seed=1)
+    good = apart_from_self(with_grid(same), seed=0, layout=LAYOUT)
+    known = fit_appearance(with_grid(same), seed=0, layout=LAYOUT).scaled(good)
+    excess = known.look(with_grid(same)).excess
+    assert excess is not None
+    assert excess.max() < 3
+    odd = known.look(with_grid(other))
+    assert odd.excess is not None
+    assert 0 < odd.excess.max() <= 2 * MOST_STEPS
+    assert np.isfinite(odd.scores).all()
+
+
+@pytest.mark.parametrize("count", [8, 24, 100])
+def test_what_is_usual_holds_for_new_subjects_however_few_taught(count: int) -> None:
+    """What a subject taught knows it: with eight, its own places would seem ten times as usual as those of others."""
+    good = with_grid(printed(count))
+    known = fit_appearance(good, seed=0, layout=LAYOUT).scaled(apart_from_self(good, seed=0, layout=LAYOUT))
+    excess = known.look(with_grid(printed(200, seed=1), seed=1)).excess
+    assert excess is not None
+    assert np.mean(excess) < 0.5
+    assert np.mean(excess > 2) < 0.02
+
+
+def test_an_excess_needs_to_know_what_is_usual(cloth: Places) -> None:
+    with pytest.raises(TrainingError, match="not known yet"):
+        cloth.excess(flat(running_on(1)))
 
 
 def test_two_subjects_are_enough_to_learn_from() -> None:
@@ -105,27 +136,27 @@ def test_an_appearance_joins_both_with_the_look_of_the_whole() -> None:
     good, new, spoiled = printed(200), printed(100, seed=1), printed(100, seed=2)
     spoiled[:, [3, 7]] = spoiled[:, [7, 3]]
     known = fit_appearance(with_grid(good), seed=0, layout=LAYOUT)
-    apart = aspects_without_self(with_grid(good), seed=0, layout=LAYOUT)
-    assert apart.shape == (200, 3)
+    apart = apart_from_self(with_grid(good), seed=0, layout=LAYOUT)
+    assert apart.aspects.shape == (200, 3)
     known = known.scaled(apart)
     usual, odd = (known.score(with_grid(x, seed)) for x, seed in ((new, 5), (spoiled, 6)))
     assert odd.min() > np.quantile(usual, 0.95)
-    assert np.median(usual) == pytest.approx(np.median(known.joined(apart)), abs=0.3 * float(np.std(usual)))
+    assert np.median(usual) == pytest.approx(np.median(known.joined(apart.aspects)), abs=0.3 * float(np.std(usual)))
     again = Appearance.from_tensors(known.to_tensors())
     assert np.array_equal(again.score(with_grid(new)), known.score(with_grid(new)))
     assert known.usual().shape == with_grid(good)[0].shape
     assert known.width == 12 + P * D
-    assert known.excess(with_grid(new)[:3]).shape == (3, P)  # type: ignore[union-attr]
+    assert known.look(with_grid(new)[:3]).excess.shape == (3, P)  # type: ignore[union-attr]
 
 
 def test_an_appearance_without_a_closer_look_has_one_aspect_and_no_scales() -> None:
     x = np.random.default_rng(0).normal(size=(60, 12))
     known, layout = fit_appearance(x, seed=0, layout=Layout(cells=4)), Layout(cells=4)
-    apart = aspects_without_self(x, seed=0, layout=layout)
-    assert apart.shape == (60, 1)
+    apart = apart_from_self(x, seed=0, layout=layout)
+    assert apart.aspects.shape == (60, 1)
     assert known.scaled(apart) is known
     assert np.array_equal(known.score(x), known.aspects(x)[:, 0])
-    assert known.excess(x) is None
+    assert known.look(x).excess is None
     assert not any(name.startswith(("places", "scales")) for name in known.to_tensors())
 
 
@@ -149,7 +180,7 @@ def test_broken_places_are_refused(parts: Places, spoil: Callable[[Tensors], obj
 
 def test_an_appearance_with_places_needs_scales() -> None:
     known = fit_appearance(with_grid(printed(50)), seed=0, layout=LAYOUT)
-    tensors = known.scaled(aspects_without_self(with_grid(printed(50)), seed=0, layout=LAYOUT)).to_tensors()
+    tensors = known.scaled(apart_from_self(with_grid(printed(50)), seed=0, layout=LAYOUT)).to_tensors()
     with pytest.raises(ArtefactError, match="do not fit together"):
         Appearance.from_tensors({**tensors, "scales": tensors["scales"][1:]})
     del tensors["scales"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cafepick.errors import ArtefactError
-from cafepick.scoring.appearance import Appearance, aspects_without_self, fit_appearance
+from cafepick.scoring.appearance import Appearance, apart_from_self, fit_appearance
 from cafepick.scoring.projection import MOST_COMPONENTS, Projection, fit_projection
 from cafepick.types import Layout
 
@@ -54,7 +54,7 @@ def test_appearance_with_a_projection_tells_others_and_survives_being_saved() ->
     assert appearance.score(strange).min() > np.quantile(appearance.score(new), 0.95)
     again = Appearance.from_tensors(appearance.to_tensors())
     assert np.array_equal(again.score(new), appearance.score(new))
-    without = aspects_without_self(good(400), seed=0, layout=LAYOUT)[:, 0]
+    without = apart_from_self(good(400), seed=0, layout=LAYOUT).aspects[:, 0]
     assert abs(np.median(without) - np.median(appearance.score(new))) < 0.3 * np.std(without)
 
 

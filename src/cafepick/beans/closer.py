@@ -1,7 +1,7 @@
 r"""A closer look at a photo that is itself the subject -> descriptors of each of its places.
 
 A crop of 64 pixels shows what a photo shows, not what is fine on it: a scratch, faded print, a knot in cloth.
-So the photo is looked at once more with four times as many pixels a side, in places that stand in a row and a column.
+So the photo is looked at once more with up to 256 pixels a side, in places that stand in rows and columns.
 Of each place are taken: the edges by their direction, as on the grid of the crop (``grid``), at two scales; the
 mean colour; and how strong its texture is in three bands. A place's numbers weigh its surroundings by a Gaussian, so
 that what lies between two places is seen by both.

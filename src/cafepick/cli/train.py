@@ -178,7 +178,8 @@ def summary(taught: Taught, lesson: Lesson) -> str:
     cut, least = taught.crop, needed(FALSE_REJECT)
     lines = [
         f"{lesson.model}: learnt from {taught.subjects} of the good subjects in {taught.photos} photos",
-        f"each is {'a bean' if cut.subject == 'beans' else 'a whole photo'}, seen at {cut.size} x {cut.size} pixels",
+        f"each is {'a bean' if cut.subject == 'beans' else 'a whole photo'}, seen at {cut.size} x {cut.size} pixels"
+        + ("" if cut.detail is None else f", and by a closer look at {cut.detail} x {cut.detail}"),
         f"{taught.held_back} others, in other photos, were kept aside and set the threshold",
     ]
     if taught.note:

@@ -27,7 +27,7 @@ from cafepick.files import replacing
 from cafepick.jobs.gather import gather_as
 from cafepick.jobs.seen import FIELD, KEPT, record_of, refuse_learnt
 from cafepick.scoring.again import shown_first
-from cafepick.scoring.appearance import scores_in_their_light
+from cafepick.scoring.appearance import Looked, scores_in_their_light
 from cafepick.scoring.fusion import APPEARANCE
 from cafepick.yardstick import Yardstick
 
@@ -65,6 +65,8 @@ class Sample(NamedTuple):
     """(n, d)"""
     unusual: NDArray[np.float64] | None = None
     """(n,) what an appearance learnt without these subjects says of them; None: the detector's is such a one."""
+    excess: NDArray[np.float64] | None = None
+    """(n, p) where it finds something by a closer look, where there is one."""
     photos: NDArray[np.int64] | None = None
     """(n,) number of the photo that each comes from, where that is known."""
 
@@ -91,14 +93,16 @@ def score_each(detector: Detector, good: Sample, *, stage: str, progress: Progre
         found = one.score(
             good.images[rows],
             good.descriptors[rows],
+            looked=None if good.unusual is None else Looked(good.unusual[rows], _of(good.excess, rows)),
             progress=lambda now_done, _, before=done: progress(stage, before + now_done, total),
         )
-        if APPEARANCE in found.parts and good.unusual is not None:
-            parts = {**found.parts, APPEARANCE: good.unusual[rows]}
-            found = replace(found, parts=parts, score=found.score if one.fusion is None else one.fusion.score(parts))
         scored[one.way] = found
         done += len(rows)
     return scored
+
+
+def _of(table: NDArray[np.float64] | None, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    return None if table is None else table[rows]
 
 
 def calibrate(
@@ -246,6 +250,7 @@ def keep_aside(run: Path, kept: Sample) -> None:
     """Keep good subjects for ``kept_aside``, whole or not at all."""
     arrays = {"crops": kept.images, "descriptors": kept.descriptors}
     arrays |= {} if kept.unusual is None else {"unusual": kept.unusual}
+    arrays |= {} if kept.excess is None else {"excess": kept.excess}
     with replacing(run / HELD_BACK_FILE) as temporary:
         temporary.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
@@ -259,7 +264,7 @@ def kept_aside(run: Path, detector: Detector) -> Sample:
     path = run / HELD_BACK_FILE
     try:
         tensors = load_file(path)
-        kept = Sample(tensors["crops"], tensors["descriptors"], tensors.get("unusual"))
+        kept = Sample(tensors["crops"], tensors["descriptors"], tensors.get("unusual"), tensors.get("excess"))
     except (OSError, SafetensorError, KeyError) as error:
         raise CalibrationError(
             f"there are no good subjects kept aside in {path}: name a folder of good photos that were not trained on"

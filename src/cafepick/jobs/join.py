@@ -9,7 +9,7 @@ import numpy as np
 
 from cafepick.beans.descriptors import layout_of
 from cafepick.jobs.calibrate import ENOUGH_FOR_SCALES, Sample, score_each
-from cafepick.scoring.appearance import aspects_without_self, fit_appearance
+from cafepick.scoring.appearance import apart_from_self, fit_appearance
 from cafepick.scoring.fusion import APPEARANCE, Fusion
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cafepick.config import CropConfig, FusionConfig
     from cafepick.detector import Detector
     from cafepick.jobs.gather import Progress
-    from cafepick.scoring.appearance import Appearance
+    from cafepick.scoring.appearance import Appearance, Looked
     from cafepick.types import Scored
 
 MOST_FOR_SCALES: Final = 200
@@ -48,8 +48,8 @@ class Looks(NamedTuple):
     """By all of them, those kept aside included."""
     good: NDArray[np.float64]
     """(n + m,) score of each by what the others taught."""
-    unusual: NDArray[np.float64]
-    """(m,) of those kept aside, by what those trained on taught."""
+    unusual: Looked
+    """Of those kept aside, by what those trained on taught."""
 
 
 def join(
@@ -77,7 +77,7 @@ def join(
     if weights.appearance > 0:
         looks = learn_looks(learnt_from, kept, detector.crop, seed=seed, progress=progress)
         detector = detector.with_parts(looks.appearance, {})
-        kept = kept._replace(unusual=looks.unusual)
+        kept = kept._replace(unusual=looks.unusual.scores, excess=looks.unusual.excess)
         fixed[APPEARANCE] = looks.good
     enough = len(kept.images) >= ENOUGH_FOR_SCALES
     scored = score_each(
@@ -98,6 +98,7 @@ def learn_looks(learnt_from: Sample, kept: Sample, crop: CropConfig, *, seed: in
 
     Those kept aside are judged by what the others taught, as finely as new subjects will be by what all taught: it is
     fitted as if it had as many. Else new ones would be judged by more components or kinds than set the threshold.
+    At the places of a closer look it is only coarser: fewer taught it, so those kept aside look odder than new ones.
     """
     stage, layout = "learning the appearance", layout_of(crop)
     everything = np.concatenate([learnt_from.descriptors, kept.descriptors])
@@ -106,7 +107,8 @@ def learn_looks(learnt_from: Sample, kept: Sample, crop: CropConfig, *, seed: in
     progress(stage, 1, 3)
     blind = fit_appearance(learnt_from.descriptors, seed=seed, layout=layout, as_if=len(everything))
     progress(stage, 2, 3)
-    apart = aspects_without_self(everything, seed=seed, layout=layout)
-    appearance, blind = appearance.scaled(apart), blind.scaled(apart[: len(learnt_from.descriptors)])
+    apart = apart_from_self(everything, seed=seed, layout=layout)
+    appearance = appearance.scaled(apart)
+    blind = blind.scaled(apart._replace(aspects=apart.aspects[: len(learnt_from.descriptors)]))
     progress(stage, 3, 3)
-    return Looks(appearance, appearance.joined(apart), blind.score(kept.descriptors))
+    return Looks(appearance, appearance.joined(apart.aspects), blind.look(kept.descriptors))

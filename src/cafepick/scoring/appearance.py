@@ -19,14 +19,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from cafepick.errors import ArtefactError, TrainingError
 from cafepick.scoring.density import Densities, Mixture, Remembered
 from cafepick.scoring.light import Light
-from cafepick.scoring.places import QUESTIONS, Places, fit_places
+from cafepick.scoring.places import MOST_FOR_USUAL, QUESTIONS, Places, fit_places, usual_of
 from cafepick.scoring.projection import Projection, fit_projection, projected_without_self
 from cafepick.scoring.surprise import Surprise
 from cafepick.types import Layout
@@ -59,6 +60,24 @@ SCALES: Final = "scales"
 NO_PLACES: Final = Layout()
 QUANTILES: Final = 201
 """Of each descriptor, kept so that a verdict can say what is unusual."""
+
+
+class Looked(NamedTuple):
+    """What an appearance says of n subjects."""
+
+    scores: NDArray[np.float64]
+    """(n,)"""
+    excess: NDArray[np.float64] | None
+    """(n, p) how far each place exceeds what is usual; None: there is no closer look."""
+
+
+class Apart(NamedTuple):
+    """What is said of n good subjects by what others taught."""
+
+    aspects: NDArray[np.float64]
+    """(n, c)"""
+    usual: NDArray[np.float64] | None
+    """(2, 2) what is usual at their places (``places.Places.usual``); None: there is no closer look."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +116,11 @@ class Appearance:
             return looks
         return np.concatenate([looks, self.places.score(descriptors[:, -self.places.width :])], axis=1)
 
-    def excess(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Return (n, p) how far each place exceeds what is usual by a closer look, of descriptors (n, D), or None."""
-        return None if self.places is None else self.places.excess(descriptors[:, -self.places.width :])
+    def look(self, descriptors: NDArray[np.float64]) -> Looked:
+        """Return scores, and where a closer look finds something, of descriptors (n, D)."""
+        places = self.places
+        excess = None if places is None else places.excess(descriptors[:, -places.width :])
+        return Looked(self.score(descriptors), excess)
 
     def joined(self, aspects: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) scores of what ``aspects`` gave."""
@@ -107,9 +128,12 @@ class Appearance:
             return aspects[:, 0]
         return np.sum([scale.of(column) for scale, column in zip(self.scales, aspects.T, strict=True)], axis=0)
 
-    def scaled(self, good: NDArray[np.float64]) -> Appearance:
-        """Return it with the aspects (n, c) of good subjects that others taught for scales; one aspect needs none."""
-        return self if self.places is None else replace(self, scales=tuple(Surprise.fit(column) for column in good.T))
+    def scaled(self, good: Apart) -> Appearance:
+        """Return it with scales by what is said of good subjects; one aspect needs none."""
+        if self.places is None:
+            return self
+        scales = tuple(Surprise.fit(column) for column in good.aspects.T)
+        return replace(self, scales=scales, places=replace(self.places, usual=good.usual))
 
     @cached_property
     def _near(self) -> Remembered:
@@ -251,10 +275,8 @@ def fit_appearance(
     return Appearance(mean, deviation, mixtures, remembered, quantiles, projection, light, places)
 
 
-def aspects_without_self(
-    descriptors: NDArray[np.float64], *, seed: int, layout: Layout = NO_PLACES
-) -> NDArray[np.float64]:
-    """Return aspects (n, c) of good subjects (n, D) by what was learnt from others, as those of new good subjects.
+def apart_from_self(descriptors: NDArray[np.float64], *, seed: int, layout: Layout = NO_PLACES) -> Apart:
+    """Return what is said of good subjects (n, D) by what was learnt from others, as it will be of new good subjects.
 
     Arguments are those of ``fit_appearance``.
 
@@ -264,11 +286,15 @@ def aspects_without_self(
     check_enough(len(descriptors))
     order = np.random.default_rng(seed).permutation(len(descriptors))
     aspects = np.empty((len(descriptors), 1 if layout.closer is None else 1 + QUESTIONS))
+    answers = []
     for part in np.array_split(order, min(FOLDS, len(descriptors) // 2)):
         others = np.setdiff1d(order, part)
         known = fit_appearance(descriptors[others], seed=seed, layout=layout, as_if=len(order))
         aspects[part] = known.aspects(descriptors[part])
-    return aspects
+        if known.places is not None:
+            some = descriptors[part[: ceil(MOST_FOR_USUAL / FOLDS)], -known.places.width :]
+            answers += [known.places.answers(row) for row in some]
+    return Apart(aspects, usual_of(np.concatenate(answers, axis=1)) if answers else None)
 
 
 def scores_in_their_light(

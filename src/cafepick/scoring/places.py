@@ -16,13 +16,13 @@ how far each place exceeds what is usual.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cafepick.errors import ArtefactError
+from cafepick.errors import ArtefactError, TrainingError
 from cafepick.scoring.density import Densities, Mixture
 
 if TYPE_CHECKING:
@@ -44,11 +44,19 @@ LEAST_VARIANCE: Final = 0.02
 FLATTEST: Final = 1e-6
 """Variance of a number that is the same everywhere."""
 QUESTIONS: Final = 2
-ARRAYS: Final = ("means", "precisions", "middle", "spread", "usual")
+ARRAYS: Final = ("means", "precisions", "middle", "spread")
 HARDLY: Final = 0.99
 """Quantile of the answers at places of good subjects: what exceeds the mean as far counts 1 in a map."""
 MOST_FOR_USUAL: Final = 200
-"""Good subjects that tell mean and quantile."""
+"""Good subjects that tell mean and quantile, at most; each by what others taught, as what a subject taught knows it."""
+LEAST_STEP: Final = 1.0
+"""A quantile is taken for so far beyond the mean at least: photos that are all alike have no spread."""
+MOST_STEPS: Final = 100.0
+"""Beyond, one place is as odd as another."""
+SMALLEST: Final = 1e-6
+"""Added to a distance before its logarithm is taken."""
+DIGITS: Final = 9
+"""Decimals of a subject's numbers: the last digits of long sums say nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +71,11 @@ class Places:
     """(d,) mean over all places."""
     spread: NDArray[np.float64]
     """(d,) standard deviation over all places."""
-    usual: NDArray[np.float64]
-    """(2, 2) of each question the mean answer of good subjects, and how far beyond it ``HARDLY`` any lies."""
     mixture: Mixture
     """Of places of all good subjects, standardised by ``middle`` and ``spread``."""
+    usual: NDArray[np.float64] | None = None
+    """(2, 2) of each question the mean answer at places of good subjects that others taught, and how far beyond it
+    ``HARDLY`` any lies (``usual_of``); None: ``excess`` cannot be told."""
 
     @property
     def width(self) -> int:
@@ -79,12 +88,14 @@ class Places:
         Each subject's numbers depend on itself alone, to the bit.
         """
         found = np.array([[_worst(asked) for asked in self.answers(row)] for row in x]).reshape(len(x), QUESTIONS)
-        return np.stack((np.log(found[:, 0] + FLATTEST), found[:, 1]), axis=1)
+        return np.round(np.stack((np.log(found[:, 0] + SMALLEST), found[:, 1]), axis=1), DIGITS).astype(np.float64)
 
     def excess(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n, p) of x (n, p d): how far the answers at each place exceed what is usual, summed; 0 and more."""
-        mean, step = self.usual[:, :, None].transpose(1, 0, 2)
-        found = [np.maximum((self.answers(row) - mean) / step, 0).sum(axis=0) for row in x]
+        if self.usual is None:
+            raise TrainingError("what is usual at places of good subjects is not known yet: learn it from others first")
+        mean, step = self.usual.T[..., None]
+        found = [np.clip((self.answers(row) - mean) / step, 0, MOST_STEPS).sum(axis=0) for row in x]
         return np.array(found).reshape(len(x), len(self.means))
 
     def answers(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,6 +113,7 @@ class Places:
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays, for the artefact."""
         named = {name: getattr(self, name) for name in ARRAYS}
+        named |= {} if self.usual is None else {"usual": self.usual}
         return {**named, **{f"mixture.{name}": array for name, array in self.mixture._asdict().items()}}
 
     @classmethod
@@ -112,7 +124,7 @@ class Places:
             ArtefactError: an array is missing or has another shape than the others say.
         """
         try:
-            means, precisions, middle, spread, usual = (tensors[name] for name in ARRAYS)
+            means, precisions, middle, spread, usual = (tensors[name] for name in (*ARRAYS, "usual"))
             mixture = Mixture(*(tensors[f"mixture.{field}"] for field in Mixture._fields))
         except KeyError as error:
             raise ArtefactError(f"the model lacks the tensor {error} of its places: train anew") from error
@@ -123,7 +135,7 @@ class Places:
         fits = fits and mixture.means.shape == (kinds, d) and mixture.precisions.shape == (kinds, d, d)
         if not (fits and kinds and (spread > 0).all()):
             raise ArtefactError("the tensors of the model's places do not fit together: train anew")
-        return cls(means, precisions, middle, spread, usual, mixture)
+        return cls(means, precisions, middle, spread, mixture, usual)
 
 
 def fit_places(x: NDArray[np.float64], *, places: int, seed: int) -> Places:
@@ -141,15 +153,14 @@ def fit_places(x: NDArray[np.float64], *, places: int, seed: int) -> Places:
     precisions = np.linalg.inv(towards + FLATTEST * np.eye(x.shape[2]))
     everywhere = x.reshape(-1, x.shape[2])
     middle, spread = everywhere.mean(axis=0), np.sqrt(everywhere.var(axis=0) + FLATTEST)
-    random = np.random.default_rng(seed)
-    drawn = random.permutation(len(everywhere))[:MOST_PLACES]
-    mixture = _mixture((everywhere[drawn] - middle) / spread, seed)
-    asked = Places(means, precisions, middle, spread, np.empty(0), mixture)
-    some = x[random.permutation(len(x))[:MOST_FOR_USUAL]]
-    answers = np.concatenate([asked.answers(row) for row in some], axis=1)
+    drawn = np.random.default_rng(seed).permutation(len(everywhere))[:MOST_PLACES]
+    return Places(means, precisions, middle, spread, _mixture((everywhere[drawn] - middle) / spread, seed))
+
+
+def usual_of(answers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what is usual (``Places.usual``), of answers (2, n) at places of good subjects that others taught."""
     mean = answers.mean(axis=1)
-    step = np.maximum(np.quantile(answers, HARDLY, axis=1) - mean, FLATTEST)
-    return replace(asked, usual=np.stack((mean, step), axis=1))
+    return np.stack((mean, np.maximum(np.quantile(answers, HARDLY, axis=1) - mean, LEAST_STEP)), axis=1)
 
 
 def _mixture(x: NDArray[np.float64], seed: int) -> Mixture:

@@ -350,6 +350,7 @@ def test_digits_are_learnt_from_mnist(run: Run, data_dir: Path, tmp_path: Path) 
         "zoom": 1.0,
         "sheet": "none",
         "centre": None,
+        "detail": None,
     }
     ran = run("detect", *mnist, "--model", model, "--out", tmp_path / "out", "--limit", "5", "--false-reject", "0.2")
     assert ran.status == 0, ran.err

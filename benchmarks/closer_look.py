@@ -176,7 +176,7 @@ def measured(subject: Subject, *, closely: bool) -> dict[str, Any]:
     layout = layout_of(config)
     good = apart_from_self(learn, seed=0, layout=layout)
     known = fit_appearance(learn, seed=0, layout=layout).scaled(good)
-    aspects = known.aspects(judge)
+    aspects = known.aspects(judge, known.answers(judge))
     scores, kinds = known.joined(aspects), np.array(subject.kinds)
 
     def told(values: NDArray[np.float64], kind: str | None = None) -> float:

@@ -242,7 +242,7 @@ class FusionConfig:
     comparison: float = 0.0
     """The learned comparison, of the methods that have one."""
     appearance: float = 0.0
-    """Size, shape, symmetry, colour and texture (``beans`` only)."""
+    """Size, shape, symmetry, colour and texture of beans; of other subjects edges and colours, by a closer look too."""
 
     def __post_init__(self) -> None:
         least = min(self.reconstruction, self.comparison, self.appearance)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cafepick.artefact import Artefact, above, below, load_artefact, save_artefact
-from cafepick.beans.conditions import Conditions, Range, conditions_of
+from cafepick.beans.conditions import Conditions, Range, conditions_of, too_few_pixels
 from cafepick.beans.crop import box_of, crop_beans, crop_whole, kept_of, pixels_of
 from cafepick.beans.descriptors import DESCRIPTORS, descriptors_of, layout_of, names_of, tells_light
 from cafepick.beans.scene import scene_of
@@ -374,8 +374,7 @@ class Detector:
         """Say in words how a photo differs from those that set the threshold, apart from its beans' quality."""
         if self.crop.detail is not None:
             shown = min(kept_of(photo.shape, self.crop)[2:])
-            blurred = f"it shows {shown} pixels a side, and good photos were seen with {self.crop.detail}"
-            return [blurred] if shown < ENOUGH_SHOWN * self.crop.detail else []
+            return [too_few_pixels(shown, self.crop.detail)] if shown < ENOUGH_SHOWN * self.crop.detail else []
         known = self.facts.get("calibration", {}).get("conditions")
         if known is None or photo.conditions is None:
             return []

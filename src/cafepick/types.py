@@ -140,7 +140,8 @@ class Evidence:
     reconstruction: NDArray[np.uint8]
     """(size, size, C): the closest good subject that the generator can draw."""
     anomaly_map: NDArray[np.float32]
-    """(size, size), smoothed absolute error per pixel, 0..2 (pixels in [-1, 1])."""
+    """(size, size), 0 and more: by ``exact``, the smoothed absolute error per pixel, 0..2 (pixels in [-1, 1]); with a
+    comparison, how likely each pixel is spoiled, 0..1. Of a whole subject, what a closer look finds is added."""
     segmentation: NDArray[np.bool_]
     """(size, size), True where the map exceeds what good subjects show."""
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cafepick.beans.conditions import Conditions, Range, conditions_of, gathered
+from cafepick.beans.conditions import Conditions, Range, conditions_of, gathered, too_few_pixels
 from cafepick.beans.find import find_beans
 from cafepick.data.demo import draw_tray
 
@@ -85,3 +85,10 @@ def test_what_many_photos_show_is_one_line_of_each_kind(good: Range) -> None:
         ("the surface is much darker than in the good photos", 2, "f"),
     ]
     assert gathered([]) == []
+
+
+def test_photos_of_too_few_pixels_are_one_line() -> None:
+    said = [(name, [too_few_pixels(shown, 192)]) for name, shown in (("a", 100), ("b", 90), ("c", 128))]
+    assert gathered(said) == [
+        ("the photo shows 90 to 128 pixels a side, good ones were seen with 192: take larger photos", 3, "a")
+    ]

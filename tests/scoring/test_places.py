@@ -10,7 +10,7 @@ import pytest
 
 from cafepick.errors import ArtefactError, TrainingError
 from cafepick.scoring.appearance import Appearance, apart_from_self, fit_appearance
-from cafepick.scoring.places import MOST_STEPS, Places, fit_places, usual_of
+from cafepick.scoring.places import MOST_STEPS, Places, fit_places, usual_of, worst
 from cafepick.types import Layout
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def with_grid(x: np.ndarray, seed: int = 0) -> np.ndarray:
 @pytest.fixture(scope="module")
 def parts() -> Places:
     known = fit_places(flat(printed(200)), places=P, seed=0)
-    others = [known.answers(row) for row in flat(printed(50, seed=9))]
-    return replace(known, usual=usual_of(np.concatenate(others, axis=1)))
+    return replace(known, usual=usual_of(known.answers(flat(printed(50, seed=9)))))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def cloth() -> Places:
 def test_what_lies_at_another_place_is_odd_here_but_not_anywhere(parts: Places) -> None:
     good, swapped = printed(50, seed=1), printed(50, seed=2)
     swapped[:, [3, 7]] = swapped[:, [7, 3]]
-    usual, odd = parts.score(flat(good)), parts.score(flat(swapped))
+    usual, odd = worst(parts.answers(flat(good))), worst(parts.answers(flat(swapped)))
     assert odd[:, 0].min() > usual[:, 0].max() + 1
     assert abs(np.median(odd[:, 1]) - np.median(usual[:, 1])) < np.std(usual[:, 1])
 
@@ -66,7 +65,7 @@ def test_what_lies_at_another_place_is_odd_here_but_not_anywhere(parts: Places) 
 def test_what_is_nowhere_is_odd_anywhere_even_where_all_things_are_everywhere(cloth: Places) -> None:
     good, holed = running_on(50, seed=1), running_on(50, seed=2)
     holed[:, 6] = THINGS.mean(axis=0)  # between the things
-    usual, odd = cloth.score(flat(good)), cloth.score(flat(holed))
+    usual, odd = worst(cloth.answers(flat(good))), worst(cloth.answers(flat(holed)))
     assert odd[:, 1].min() > usual[:, 1].max()
     assert np.median(odd[:, 0]) < usual[:, 0].max(), "no place has a thing of its own"
 
@@ -74,7 +73,7 @@ def test_what_is_nowhere_is_odd_anywhere_even_where_all_things_are_everywhere(cl
 def test_the_excess_is_highest_where_the_defect_is_and_usually_nearly_nothing(parts: Places) -> None:
     good, spoiled = printed(50, seed=1), printed(50, seed=2)
     spoiled[:, 11] += 3
-    usual, odd = parts.excess(flat(good)), parts.excess(flat(spoiled))
+    usual, odd = parts.excess(parts.answers(flat(good))), parts.excess(parts.answers(flat(spoiled)))
     assert usual.shape == (50, P)
     assert usual.min() >= 0
     assert np.mean(usual) < 0.5
@@ -85,17 +84,17 @@ def test_the_excess_is_highest_where_the_defect_is_and_usually_nearly_nothing(pa
 
 def test_rows_are_the_same_alone_and_together(parts: Places) -> None:
     rows = flat(printed(9, seed=3))
-    assert np.array_equal(parts.score(rows)[4:5], parts.score(rows[4:5]))
-    assert np.array_equal(parts.excess(rows)[4:5], parts.excess(rows[4:5]))
-    assert parts.score(rows[:0]).shape == (0, 2)
-    assert parts.excess(rows[:0]).shape == (0, P)
+    assert np.array_equal(worst(parts.answers(rows))[4:5], worst(parts.answers(rows[4:5])))
+    assert np.array_equal(parts.excess(parts.answers(rows))[4:5], parts.excess(parts.answers(rows[4:5])))
+    assert worst(parts.answers(rows[:0])).shape == (0, 2)
+    assert parts.excess(parts.answers(rows[:0])).shape == (0, P)
 
 
 def test_a_number_that_never_changes_is_no_trouble() -> None:
     still = printed(20)
     still[..., 2] = 7
     known = fit_places(flat(still), places=P, seed=0)
-    assert np.isfinite(known.score(flat(still))).all()
+    assert np.isfinite(worst(known.answers(flat(still)))).all()
 
 
 def test_subjects_that_are_all_alike_are_as_usual_as_each_other_and_others_odd_within_bounds() -> None:
@@ -124,12 +123,12 @@ def test_what_is_usual_holds_for_new_subjects_however_few_taught(count: int) -> 
 
 def test_an_excess_needs_to_know_what_is_usual(cloth: Places) -> None:
     with pytest.raises(TrainingError, match="not known yet"):
-        cloth.excess(flat(running_on(1)))
+        cloth.excess(cloth.answers(flat(running_on(1))))
 
 
 def test_two_subjects_are_enough_to_learn_from() -> None:
     known = fit_places(flat(printed(2)), places=P, seed=0)
-    assert np.isfinite(known.score(flat(printed(5, seed=1)))).all()
+    assert np.isfinite(worst(known.answers(flat(printed(5, seed=1))))).all()
 
 
 def test_an_appearance_joins_both_with_the_look_of_the_whole() -> None:
@@ -155,7 +154,7 @@ def test_an_appearance_without_a_closer_look_has_one_aspect_and_no_scales() -> N
     apart = apart_from_self(x, seed=0, layout=layout)
     assert apart.aspects.shape == (60, 1)
     assert known.scaled(apart) is known
-    assert np.array_equal(known.score(x), known.aspects(x)[:, 0])
+    assert np.array_equal(known.score(x), known.aspects(x, None)[:, 0])
     assert known.look(x).excess is None
     assert not any(name.startswith(("places", "scales")) for name in known.to_tensors())
 

@@ -29,8 +29,8 @@ LENGTH_MARGIN: Final = 1.25
 DETAIL_MARGIN: Final = 2.0
 """Factor by which it may be shorter where only relative size counts: below, the photo lacks detail."""
 
-_SEEN: Final = re.compile(r"(?<=the beans are )\d+(?= pixels long)")
-"""The length in what ``Range.oddities`` says of it: the one number that differs from photo to photo."""
+_SEEN: Final = re.compile(r"(?<=the beans are )\d+(?= pixels long)|(?<=the photo shows )\d+(?= pixels a side)")
+"""The number that differs from photo to photo in what ``Range.oddities`` and ``too_few_pixels`` say."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,13 @@ class Range:
         return []
 
 
+def too_few_pixels(shown: int, side: int) -> str:
+    """Say that a photo shows fewer pixels a side than the closer look that good ones were seen with."""
+    return f"the photo shows {shown} pixels a side, good ones were seen with {side}: take larger photos"
+
+
 def gathered(oddities: Iterable[tuple[str, Sequence[str]]]) -> list[tuple[str, int, str]]:
-    """Gather what ``Range.oddities`` says of many photos: one line of each kind, with the range of what was seen.
+    """Gather what is odd about many photos (``Detector.oddities``): a line of each kind, with the range of it.
 
     Args:
         oddities: of each photo by name.

@@ -27,7 +27,7 @@ import numpy as np
 from cafepick.errors import ArtefactError, TrainingError
 from cafepick.scoring.density import Densities, Mixture, Remembered
 from cafepick.scoring.light import Light
-from cafepick.scoring.places import MOST_FOR_USUAL, QUESTIONS, Places, fit_places, usual_of
+from cafepick.scoring.places import MOST_FOR_USUAL, QUESTIONS, Places, fit_places, usual_of, worst
 from cafepick.scoring.projection import Projection, fit_projection, projected_without_self
 from cafepick.scoring.surprise import Surprise
 from cafepick.types import Layout
@@ -104,23 +104,28 @@ class Appearance:
 
     def score(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) scores of descriptors (n, D); higher is more unusual. Each depends on its own row alone."""
-        return self.joined(self.aspects(descriptors))
+        return self.look(descriptors).scores
 
-    def aspects(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n, c) of descriptors (n, D): how unusual subjects look, c = 1, and by a closer look, c = 3."""
+    def look(self, descriptors: NDArray[np.float64]) -> Looked:
+        """Return scores, and where a closer look finds something, of descriptors (n, D)."""
+        answers = self.answers(descriptors)
+        excess = None if self.places is None or answers is None else self.places.excess(answers)
+        return Looked(self.joined(self.aspects(descriptors, answers)), excess)
+
+    def answers(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Return what ``places`` says of descriptors (n, D), or None."""
+        return None if self.places is None else self.places.answers(descriptors[:, -self.places.width :])
+
+    def aspects(self, descriptors: NDArray[np.float64], answers: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """Return (n, c) of descriptors (n, D) and what ``answers`` gave of them.
+
+        How unusual subjects look, c = 1, and their worst places by a closer look, c = 3.
+        """
         x = self.standardised(descriptors)
         distances = self._near.distances(x)
         densities = [self._densities.mean_log(one) for one in x]  # one by one: alike in any batch
         looks = (0.5 * np.square(distances) - np.array(densities, np.float64))[:, None]
-        if self.places is None:
-            return looks
-        return np.concatenate([looks, self.places.score(descriptors[:, -self.places.width :])], axis=1)
-
-    def look(self, descriptors: NDArray[np.float64]) -> Looked:
-        """Return scores, and where a closer look finds something, of descriptors (n, D)."""
-        places = self.places
-        excess = None if places is None else places.excess(descriptors[:, -places.width :])
-        return Looked(self.score(descriptors), excess)
+        return looks if answers is None else np.concatenate([looks, worst(answers)], axis=1)
 
     def joined(self, aspects: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) scores of what ``aspects`` gave."""
@@ -286,15 +291,14 @@ def apart_from_self(descriptors: NDArray[np.float64], *, seed: int, layout: Layo
     check_enough(len(descriptors))
     order = np.random.default_rng(seed).permutation(len(descriptors))
     aspects = np.empty((len(descriptors), 1 if layout.closer is None else 1 + QUESTIONS))
-    answers = []
+    told: list[NDArray[np.float64]] = []
     for part in np.array_split(order, min(FOLDS, len(descriptors) // 2)):
         others = np.setdiff1d(order, part)
         known = fit_appearance(descriptors[others], seed=seed, layout=layout, as_if=len(order))
-        aspects[part] = known.aspects(descriptors[part])
-        if known.places is not None:
-            some = descriptors[part[: ceil(MOST_FOR_USUAL / FOLDS)], -known.places.width :]
-            answers += [known.places.answers(row) for row in some]
-    return Apart(aspects, usual_of(np.concatenate(answers, axis=1)) if answers else None)
+        answers = known.answers(descriptors[part])
+        aspects[part] = known.aspects(descriptors[part], answers)
+        told += [] if answers is None else [answers[: ceil(MOST_FOR_USUAL / FOLDS)]]
+    return Apart(aspects, usual_of(np.concatenate(told)) if told else None)
 
 
 def scores_in_their_light(

@@ -63,20 +63,15 @@ class Densities:
 
     def mean_log(self, x: NDArray[np.float64]) -> float:
         """Return the mean over the mixtures of the logarithm of their density at x (d,)."""
-        scaled = (x @ self.precisions - self.means).reshape(len(self.constants), -1)
-        logs = self.constants - 0.5 * np.square(scaled).sum(axis=1)
-        starts = (0, *self.ends[:-1])
-        return float(
-            np.mean([np.logaddexp.reduce(logs[start:end]) for start, end in zip(starts, self.ends, strict=True)])
-        )
+        return float(self.mean_logs(x))
 
-    def logs(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the same of many x (n, d): (n,), to the bit as long as n stays."""
-        scaled = (x @ self.precisions - self.means).reshape(len(x), len(self.constants), -1)
-        logs = self.constants - 0.5 * np.square(scaled).sum(axis=2)
+    def mean_logs(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the same of many x (..., d): (...,), to the bit as long as their number stays."""
+        scaled = (x @ self.precisions - self.means).reshape(*x.shape[:-1], len(self.constants), -1)
+        logs = self.constants - 0.5 * np.square(scaled).sum(axis=-1)
         starts = (0, *self.ends[:-1])
-        found = [np.logaddexp.reduce(logs[:, a:b], axis=1) for a, b in zip(starts, self.ends, strict=True)]
-        return np.mean(found, axis=0)
+        found = [np.logaddexp.reduce(logs[..., a:b], axis=-1) for a, b in zip(starts, self.ends, strict=True)]
+        return np.asarray(np.mean(found, axis=0), np.float64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,29 +82,29 @@ class Places:
         """Numbers of a subject in all."""
         return self.means.size
 
-    def score(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n, 2) of x (n, p d): how unlike good ones the worst places are *here*, in logarithms, and *anywhere*.
+    def answers(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n, 2, p) answers to both questions at each place of subjects (n, p d).
 
-        Each subject's numbers depend on itself alone, to the bit.
+        Each subject's depend on itself alone, to the bit.
         """
-        found = np.array([[_worst(asked) for asked in self.answers(row)] for row in x]).reshape(len(x), QUESTIONS)
-        return np.round(np.stack((np.log(found[:, 0] + SMALLEST), found[:, 1]), axis=1), DIGITS).astype(np.float64)
+        return np.array([self._answers(row) for row in x]).reshape(len(x), QUESTIONS, len(self.means))
 
-    def excess(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n, p) of x (n, p d): how far the answers at each place exceed what is usual, summed; 0 and more."""
-        if self.usual is None:
-            raise TrainingError("what is usual at places of good subjects is not known yet: learn it from others first")
-        mean, step = self.usual.T[..., None]
-        found = [np.clip((self.answers(row) - mean) / step, 0, MOST_STEPS).sum(axis=0) for row in x]
-        return np.array(found).reshape(len(x), len(self.means))
-
-    def answers(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (2, p) answers to both questions at each place of one subject (p d,)."""
+    def _answers(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
         x = row.reshape(self.means.shape)
         apart = x - self.means
         here = ((apart[:, None] @ self.precisions)[:, 0] * apart).sum(axis=1)
-        anywhere = -self._densities.logs((x - self.middle) / self.spread)
-        return np.stack((here, anywhere))
+        return np.stack((here, -self._densities.mean_logs((x - self.middle) / self.spread)))
+
+    def excess(self, answers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n, p) of answers (n, 2, p): how far they exceed what is usual, summed; 0 and more.
+
+        Raises:
+            TrainingError: what is usual is not known yet.
+        """
+        if self.usual is None:
+            raise TrainingError("what is usual at places of good subjects is not known yet: learn it from others first")
+        mean, step = self.usual.T[..., None]
+        return np.clip((answers - mean) / step, 0, MOST_STEPS).sum(axis=1)
 
     @cached_property
     def _densities(self) -> Densities:
@@ -157,10 +157,17 @@ def fit_places(x: NDArray[np.float64], *, places: int, seed: int) -> Places:
     return Places(means, precisions, middle, spread, _mixture((everywhere[drawn] - middle) / spread, seed))
 
 
+def worst(answers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n, 2) of answers (n, 2, p): how odd the worst places are *here*, as a logarithm, and *anywhere*."""
+    count = max(round(WORST * answers.shape[2]), 1)
+    here, anywhere = np.sort(answers, axis=2)[..., -count:].mean(axis=2).T
+    return np.asarray(np.stack((np.log(here + SMALLEST), anywhere), axis=1).round(DIGITS), np.float64)
+
+
 def usual_of(answers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what is usual (``Places.usual``), of answers (2, n) at places of good subjects that others taught."""
-    mean = answers.mean(axis=1)
-    return np.stack((mean, np.maximum(np.quantile(answers, HARDLY, axis=1) - mean, LEAST_STEP)), axis=1)
+    """Return what is usual (``Places.usual``), of answers (n, 2, p) of good subjects by what others taught."""
+    mean = answers.mean(axis=(0, 2))
+    return np.stack((mean, np.maximum(np.quantile(answers, HARDLY, axis=(0, 2)) - mean, LEAST_STEP)), axis=1)
 
 
 def _mixture(x: NDArray[np.float64], seed: int) -> Mixture:
@@ -175,8 +182,3 @@ def _mixture(x: NDArray[np.float64], seed: int) -> Mixture:
             kinds, reg_covar=LEAST_VARIANCE, random_state=seed, max_iter=50, tol=1e-2, init_params="k-means++"
         ).fit(x)
     return Mixture(np.log(fitted.weights_), fitted.means_, fitted.precisions_cholesky_)
-
-
-def _worst(asked: NDArray[np.float64]) -> float:
-    count = max(round(WORST * len(asked)), 1)
-    return float(np.sort(asked)[-count:].mean())

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jaxtyping
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
@@ -33,6 +35,23 @@ settings.register_profile(
 settings.load_profile("cafepick")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _recorded_unchecked() -> Iterator[None]:
+    """While torch records a network, the sizes of its tensors are no numbers that could be checked."""
+    trace: Callable[..., object] = torch.jit.trace
+
+    def unchecked(*args: object, **kwargs: object) -> object:
+        jaxtyping.config.update("jaxtyping_disable", True)
+        try:
+            return trace(*args, **kwargs)
+        finally:
+            jaxtyping.config.update("jaxtyping_disable", False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.jit, "trace", unchecked)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,14 +12,14 @@ from cafepick.models.build import build_comparison, build_discriminator, build_e
 from cafepick.scoring import fast
 from cafepick.scoring.fast import Restoring, look_once
 from cafepick.scoring.packed import (
+    PackedComparison,
+    PackedDiscriminator,
+    PackedEncoder,
+    PackedGenerator,
     blocks_of,
     blocks_of_enlarged,
     blocks_of_transposed,
     can_pack,
-    pack_comparison,
-    pack_discriminator,
-    pack_encoder,
-    pack_generator,
     pairs_of,
     unblocked,
     unpaired,
@@ -77,15 +77,15 @@ def test_each_network_agrees_with_its_module(model: ModelConfig) -> None:
     images = images_for(model)
     half = images.bfloat16()
     z = own.encoder(images)
-    assert_alike(pack_encoder(own.encoder)(half), z)
+    assert_alike(PackedEncoder(own.encoder)(half), z)
     drawn = own.decoder(z)
-    assert_alike(pack_generator(own.decoder)(z), drawn)
+    assert_alike(PackedGenerator(own.decoder)(z), drawn)
     seen, seen_drawn = own.discriminator.maps(images), own.discriminator.maps(drawn)
-    for found, expected in zip(pack_discriminator(own.discriminator)(half), seen, strict=True):
+    for found, expected in zip(PackedDiscriminator(own.discriminator)(half), seen, strict=True):
         assert_alike(found, expected)
     expected = own.comparison(images, drawn, seen, seen_drawn)
     halves = [[level.bfloat16() for level in levels] for levels in (seen, seen_drawn)]
-    found = pack_comparison(own.comparison)(half, drawn.bfloat16(), *halves)
+    found = PackedComparison(own.comparison)(half, drawn.bfloat16(), *halves)
     assert_alike(found.map_logits, expected.map_logits)
     assert_alike(found.logit, expected.logit)
 

@@ -22,7 +22,15 @@ from torch import Tensor, nn
 
 from cafepick.cores import shared
 from cafepick.scoring.frozen import Precision, distance
-from cafepick.scoring.packed import HALF, can_pack, pack_comparison, pack_discriminator, pack_encoder, pack_generator
+from cafepick.scoring.packed import (
+    HALF,
+    PackedComparison,
+    PackedDiscriminator,
+    PackedEncoder,
+    PackedGenerator,
+    can_pack,
+)
+from cafepick.scoring.recorded import recorded
 from cafepick.scoring.search import one_thread_each, search_latent
 from cafepick.scoring.usual import UsualDifference, differences_of
 
@@ -83,25 +91,28 @@ class Restoring:
         return self.compare(images, self.decoder(self.encoder(images)))
 
     @cached_property
+    def look_recorded(self) -> Callable[[Tensor], OnePass]:
+        """``look`` for threads that share an interpreter (``recorded``)."""
+        return self._program(self.look) if self._on_cpu else self.look
+
+    @cached_property
     def look_in_half(self) -> Callable[[Tensor], OnePass]:
-        """``look`` in bfloat16, as fast as the processor allows (``packed``)."""
-        if self.encoder.to_z.weight.device.type != "cpu" or not can_pack():
-            return self._look_under_autocast
-        encode, draw = pack_encoder(self.encoder), pack_generator(self.decoder)
-        maps, compare = pack_discriminator(self.discriminator), pack_comparison(self.comparison)
+        """The same in bfloat16, as fast as the processor allows (``packed``)."""
+        return self._program(_HalfPass(self)) if self._on_cpu and can_pack() else self._look_under_autocast
 
-        def look(images: Tensor) -> OnePass:
-            shown = images.to(HALF)
-            drawn = draw(encode(shown))
-            likeness = drawn.to(HALF)
-            seen, seen_drawn = maps(shown), maps(likeness)
-            return self._one_pass(images, drawn, seen, seen_drawn, compare(shown, likeness, seen, seen_drawn))
+    @property
+    def _on_cpu(self) -> bool:
+        return self.encoder.to_z.weight.device.type == "cpu"
 
-        return look
+    def _program(self, look: Callable[[Tensor], OnePass]) -> Callable[[Tensor], OnePass]:
+        """Return what looks at one pass, recorded for images as ``_filled`` gives them."""
+        size, channels = self.comparison.sides[0], self.encoder.blocks[0][0].in_channels
+        program = recorded(look, _filled(torch.zeros(1, channels, size, size)))
+        return lambda images: OnePass(*program(images))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out ``look_in_half``, which no pickle takes and which is made anew."""
-        return {name: value for name, value in vars(self).items() if name != "look_in_half"}
+        """Leave out what no pickle takes and what is made anew."""
+        return {name: value for name, value in vars(self).items() if name not in ("look_recorded", "look_in_half")}
 
     def _look_under_autocast(self, images: Tensor) -> OnePass:
         with torch.autocast(images.device.type, HALF):
@@ -109,23 +120,43 @@ class Restoring:
 
     def compare(self, images: Float[Tensor, "b c h w"], drawn: Float[Tensor, "b c h w"]) -> OnePass:
         """Compare one pass of images with their reconstructions."""
-        seen, seen_drawn = self.discriminator.maps(images), self.discriminator.maps(drawn)
-        return self._one_pass(images, drawn, seen, seen_drawn, self.comparison(images, drawn, seen, seen_drawn))
+        seen = self.discriminator.maps(images), self.discriminator.maps(drawn)
+        return _one_pass(images, drawn, seen, self.comparison(images, drawn, *seen), self.usual)
 
-    def _one_pass(
-        self, images: Tensor, drawn: Tensor, seen: list[Tensor], seen_drawn: list[Tensor], compared: Compared
-    ) -> OnePass:
-        if self.usual is None:
-            discrimination = distance(seen[-1].float(), seen_drawn[-1].float())
-        else:
-            discrimination = self.usual(seen, seen_drawn)
-        return OnePass(
-            reconstruction=drawn,
-            residual=distance(images, drawn),
-            discrimination=discrimination,
-            map=compared.map.squeeze(1),
-            logit=compared.logit,
-        )
+
+class _HalfPass(nn.Module):
+    """``Restoring.look`` of packed networks, in bfloat16."""
+
+    def __init__(self, networks: Restoring) -> None:
+        super().__init__()
+        self.encoder, self.decoder = PackedEncoder(networks.encoder), PackedGenerator(networks.decoder)
+        self.discriminator = PackedDiscriminator(networks.discriminator)
+        self.comparison, self.usual = PackedComparison(networks.comparison), networks.usual
+
+    def forward(self, images: Tensor) -> OnePass:
+        """Score one pass of images, pixels in [-1, 1]."""
+        shown = images.to(HALF)
+        drawn = self.decoder(self.encoder(shown))
+        likeness = drawn.to(HALF)
+        seen = self.discriminator(shown), self.discriminator(likeness)
+        return _one_pass(images, drawn, seen, self.comparison(shown, likeness, *seen), self.usual)
+
+
+def _one_pass(
+    images: Tensor,
+    drawn: Tensor,
+    seen: tuple[list[Tensor], list[Tensor]],
+    compared: Compared,
+    usual: UsualDifference | None,
+) -> OnePass:
+    features, features_drawn = (maps[-1].float() for maps in seen)
+    return OnePass(
+        reconstruction=drawn,
+        residual=distance(images, drawn),
+        discrimination=distance(features, features_drawn) if usual is None else usual(*seen),
+        map=compared.map.squeeze(1),
+        logit=compared.logit,
+    )
 
 
 def look_once(
@@ -147,7 +178,7 @@ def look_once(
     Returns:
         The n results, in the order of ``images``; on a CPU equal to the bit however the images are put together.
     """
-    look = networks.look_in_half if precision == "bfloat16" else networks.look
+    look = networks.look_in_half if precision == "bfloat16" else networks.look_recorded
     return _in_passes(look, (images,), on_progress=on_progress)
 
 
@@ -225,14 +256,16 @@ def _in_passes(
 
     with one_thread_each() as threads, torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         parts = shared(one, starts, most=threads if inputs[0].device.type == "cpu" else 1)
+        together = type(parts[0])(*(torch.cat(column)[:count].clone() for column in zip(*parts, strict=True)))
     if on_progress is not None:
         on_progress(count, count)
-    return type(parts[0])(*(torch.cat(column)[:count].clone() for column in zip(*parts, strict=True)))
+    return together
 
 
 def _filled(rows: Tensor) -> Tensor:
     """Return exactly ``PASS`` rows, in channels-last order, which is the quickest; zeros where there are none."""
-    filled = torch.cat([rows, rows.new_zeros(PASS - len(rows), *rows.shape[1:])])
+    missing = PASS - len(rows)
+    filled = torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows
     return filled.contiguous(memory_format=torch.channels_last)
 
 

@@ -15,8 +15,7 @@ Sums over pixels and features, and what an answer is read from, are float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import torch
@@ -27,6 +26,8 @@ from torch.nn.functional import interpolate, leaky_relu_, linear
 from cafepick.models.comparison import Compared
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cafepick.models.comparison import ComparisonHead
     from cafepick.models.discriminator import Discriminator
     from cafepick.models.encoder import Encoder
@@ -48,20 +49,47 @@ def can_pack() -> bool:
     return reorders and torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in names)
 
 
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """A (transposed) convolution of bfloat16 images in channels-last memory, and the activation after it."""
+class Layer(nn.Module):
+    """A (transposed) convolution of bfloat16 images in channels-last memory, and the activation after it.
+
+    Args:
+        weight: float32.
+        bias: float32.
+        stride: of rows and columns.
+        padding: of both.
+        after: the activation.
+        output_padding: None: not transposed.
+        pairs: whether it computes two neighbours in a row at once, one after the other in its channels.
+    """
 
     weight: Tensor
     """In the order that oneDNN chose."""
     bias: Tensor | None
-    stride: tuple[int, int]
-    padding: int
-    after: After
-    output_padding: int | None = None
-    """None: not transposed."""
-    pairs: bool = False
-    """Whether it computes two neighbours in a row at once, one after the other in its channels."""
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        *,
+        stride: int,
+        padding: int,
+        after: After = "none",
+        output_padding: int | None = None,
+        pairs: bool = False,
+    ) -> None:
+        super().__init__()
+        half, sides, strides = weight.detach().to(HALF), [padding] * 2, [stride, 2 * stride if pairs else stride]
+        if output_padding is None:
+            self.operator, self.geometry = "_convolution_pointwise", [sides, strides, [1, 1]]
+            reorder = torch._C._nn.mkldnn_reorder_conv2d_weight  # type: ignore[attr-defined] - private
+            ordered = reorder(half.to_mkldnn(), *self.geometry, 1)
+        else:
+            surplus = [output_padding] * 2
+            self.operator, self.geometry = "_convolution_transpose_pointwise", [sides, surplus, strides, [1, 1]]
+            ordered = torch.ops.mkldnn._reorder_convolution_transpose_weight(half, *self.geometry, 1)
+        self.after, self.pairs = after, pairs
+        self.register_buffer("weight", ordered)
+        self.register_buffer("bias", None if bias is None else bias.detach().to(HALF))
 
     @classmethod
     def of(
@@ -85,7 +113,7 @@ class Layer:
         pairs = width is not None and width % 2 == 0 and 2 * module.out_channels <= LANES
         if pairs:
             weight, bias = pairs_of(weight, stride), None if bias is None else bias.repeat(2)
-        return cls.packed(
+        return cls(
             weight,
             bias,
             stride=stride,
@@ -95,143 +123,146 @@ class Layer:
             pairs=pairs,
         )
 
-    @classmethod
-    def packed(
-        cls,
-        weight: Tensor,
-        bias: Tensor | None,
-        *,
-        stride: int,
-        padding: int,
-        after: After = "none",
-        output_padding: int | None = None,
-        pairs: bool = False,
-    ) -> Layer:
-        """Put float32 weights in order."""
-        strides = (stride, 2 * stride if pairs else stride)
-        geometry = [padding] * 2, list(strides), [1, 1], 1
-        half = weight.to(HALF)
-        if output_padding is None:
-            reorder = torch._C._nn.mkldnn_reorder_conv2d_weight  # type: ignore[attr-defined] - private
-            ordered = reorder(half.to_mkldnn(), *geometry)
-        else:
-            reorder = torch.ops.mkldnn._reorder_convolution_transpose_weight
-            ordered = reorder(half, geometry[0], [output_padding] * 2, *geometry[1:])
-        return cls(ordered, None if bias is None else bias.to(HALF), strides, padding, after, output_padding, pairs)
-
-    def __call__(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c', h', w')."""
-        geometry = list(self.stride), [1, 1], 1, self.after, [SLOPE] if self.after == "leaky_relu" else [], ""
-        ops, sides = torch.ops.mkldnn, [self.padding] * 2
-        if self.output_padding is not None:
-            surplus = [self.output_padding] * 2
-            return ops._convolution_transpose_pointwise(x, self.weight, self.bias, sides, surplus, *geometry)
-        x = ops._convolution_pointwise(x, self.weight, self.bias, sides, *geometry)
+        if torch.jit.is_tracing():
+            x = _recordable(self.operator, tuple(map(tuple, self.geometry)), self.after)(x, self.weight, self.bias)
+        else:
+            slope = [SLOPE] if self.after == "leaky_relu" else []
+            convolve = getattr(torch.ops.mkldnn, self.operator)
+            x = convolve(x, self.weight, self.bias, *self.geometry, 1, self.after, slope, "")
         return unpaired(x) if self.pairs else x
 
 
-def pack_encoder(encoder: Encoder) -> Callable[[Tensor], Tensor]:
-    """Return the encoder: images (b, c, size, size) -> z (b, latent), float32."""
-    layers = [Layer.of(block[0], "leaky_relu") for block in _blocks(encoder)]
-    weight = _channels_last(encoder.to_z.weight, _blocks(encoder)[-1][0].out_channels).to(HALF)
-    bias = encoder.to_z.bias.to(HALF)
+class PackedEncoder(nn.Module):
+    """The encoder: images (b, c, size, size) -> z (b, latent), float32."""
 
-    def encode(x: Tensor) -> Tensor:
-        for layer in layers:
-            x = layer(x)
-        return linear(x.permute(0, 2, 3, 1).flatten(1), weight, bias).float().tanh()
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        blocks = _blocks(encoder)
+        self.layers = nn.Sequential(*(Layer.of(block[0], "leaky_relu") for block in blocks))
+        weight = _channels_last(encoder.to_z.weight, blocks[-1][0].out_channels)
+        self.register_buffer("weight", weight.detach().to(HALF))
+        self.register_buffer("bias", encoder.to_z.bias.detach().to(HALF))
 
-    return encode
-
-
-def pack_generator(generator: Generator) -> Callable[[Tensor], Tensor]:
-    """Return the generator: z (b, latent) -> images (b, c, size, size), float32."""
-    base, channels = generator.base, generator.norm.num_features
-    scale, shift = _scale_and_shift(generator.norm)
-    weight = generator.project.weight * scale.repeat_interleave(base**2)[:, None]
-    weight = _channels_last(weight.T, channels).T.contiguous().to(HALF)  # (base^2 8 width, latent)
-    bias = shift.repeat(base**2).to(HALF)
-    layers = [Layer.of(block[0], "relu", block[1]) for block in _blocks(generator)]
-    to_image, in_blocks = _twice_to_image(generator.to_image)
-
-    def draw(z: Tensor) -> Tensor:
-        x = linear(z.to(HALF), weight, bias).relu_().unflatten(1, (base, base, channels)).permute(0, 3, 1, 2)
-        for layer in layers:
-            x = layer(x)
-        image = to_image(x).float().sigmoid_().mul_(2).sub_(1)  # tanh x = 2 sigmoid 2x - 1, in a third of the time
-        return unblocked(image) if in_blocks else image
-
-    return draw
+    def forward(self, x: Tensor) -> Tensor:
+        """Return z in [-1, 1]."""
+        return linear(self.layers(x).permute(0, 2, 3, 1).flatten(1), self.weight, self.bias).float().tanh()
 
 
-def pack_discriminator(discriminator: Discriminator) -> Callable[[Tensor], list[Tensor]]:
-    """Return the discriminator's maps: images (b, c, size, size) -> what each block sees, finest first, bfloat16."""
-    layers = [Layer.of(block[0], "leaky_relu", block[1]) for block in _blocks(discriminator)]
+class PackedGenerator(nn.Module):
+    """The generator: z (b, latent) -> images (b, c, size, size), float32."""
 
-    def maps(x: Tensor) -> list[Tensor]:
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        base, channels = generator.base, generator.norm.num_features
+        scale, shift = _scale_and_shift(generator.norm)
+        weight = generator.project.weight * scale.repeat_interleave(base**2)[:, None]
+        weight = _channels_last(weight.T, channels).T.contiguous()  # (base^2 8 width, latent)
+        self.register_buffer("weight", weight.detach().to(HALF))
+        self.register_buffer("bias", shift.repeat(base**2).detach().to(HALF))
+        self.shape = (base, base, channels)
+        self.layers = nn.Sequential(*(Layer.of(block[0], "relu", block[1]) for block in _blocks(generator)))
+        self.to_image, self.in_blocks = _twice_to_image(generator.to_image)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return images in [-1, 1]."""
+        x = linear(z.to(HALF), self.weight, self.bias).relu_().unflatten(1, self.shape).permute(0, 3, 1, 2)
+        # tanh x = 2 sigmoid 2x - 1, in a third of the time
+        image = self.to_image(self.layers(x)).float().sigmoid_().mul_(2).sub_(1)
+        return unblocked(image) if self.in_blocks else image
+
+
+class PackedDiscriminator(nn.Module):
+    """The discriminator's maps: images (b, c, size, size) -> what each block sees, finest first, bfloat16."""
+
+    def __init__(self, discriminator: Discriminator) -> None:
+        super().__init__()
+        blocks = _blocks(discriminator)
+        self.layers = nn.ModuleList(Layer.of(block[0], "leaky_relu", block[1]) for block in blocks)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the maps."""
         seen = []
-        for layer in layers:
+        for layer in self.layers:
             x = layer(x)
             seen.append(x)
         return seen
 
-    return maps
 
+class PackedComparison(nn.Module):
+    """The comparison, as ``ComparisonHead.forward``."""
 
-def pack_comparison(head: ComparisonHead) -> Callable[[Tensor, Tensor, list[Tensor], list[Tensor]], Compared]:
-    """Return the comparison, as ``ComparisonHead.forward``."""
-    down, mix, up = (
-        [Layer.of(layer, "leaky_relu", width=side) for layer, side in zip(_list(part), head.sides[1:], strict=False)]
-        for part in (head.down, head.mix, head.up)
-    )
-    to_map = _Map.of(head)
+    def __init__(self, head: ComparisonHead) -> None:
+        super().__init__()
+        self.down, self.mix, self.up = (
+            nn.ModuleList(
+                Layer.of(layer, "leaky_relu", width=side)
+                for layer, side in zip(_list(part), head.sides[1:], strict=False)
+            )
+            for part in (head.down, head.mix, head.up)
+        )
+        self.to_map, self.rarity = _Map(head), head.rarity
+        self.act, self.hidden, self.to_logit = head.act, head.hidden, head.to_logit
 
-    def compare(image: Tensor, likeness: Tensor, seen: list[Tensor], seen_likeness: list[Tensor]) -> Compared:
+    def forward(self, image: Tensor, likeness: Tensor, seen: list[Tensor], seen_likeness: list[Tensor]) -> Compared:
+        """Compare images with their reconstructions."""
         pixels = torch.cat([image, likeness, (image - likeness).abs_()], 1)
         differences = [(a - b).abs_() for a, b in zip(seen, seen_likeness, strict=True)]
         x, levels = pixels, []
-        for halve, join, own, difference in zip(down, mix, seen, differences, strict=False):
+        for halve, join, own, difference in zip(self.down, self.mix, seen, differences, strict=False):
             x = join(torch.cat([halve(x), own, difference], 1))
             levels.append(x)
-        pooled = head.act(head.hidden(torch.cat([*_pool(x), *_pool(differences[-1])], 1)))
-        for double, level in zip(reversed(up), reversed(levels[:-1]), strict=True):
+        pooled = self.act(self.hidden(torch.cat([*_pool(x), *_pool(differences[-1])], 1)))
+        for double, level in zip(reversed(list(self.up)), reversed(levels[:-1]), strict=True):
             x = double(torch.cat([_as_large(x, level), level], 1))
-        return Compared(to_map(x, pixels) + head.rarity, head.to_logit(pooled).squeeze(1))
-
-    return compare
+        return Compared(self.to_map(x, pixels) + self.rarity, self.to_logit(pooled).squeeze(1))
 
 
-@dataclass(frozen=True, eq=False)
-class _Map:
+class _Map(nn.Module):
     """The last two layers of the comparison: half the resolution and the pixels -> logits of the map."""
 
-    coarse: Layer
-    """Of the maps; the activation comes after both."""
-    fine: Layer
-    """Of the pixels."""
-    to_map: Layer
-    in_blocks: bool
-    """Each pixel of a 2 x 2 block is a channel, until the end."""
-
-    @classmethod
-    def of(cls, head: ComparisonHead) -> _Map:
+    def __init__(self, head: ComparisonHead) -> None:
+        super().__init__()
         last, bias = head.to_map.weight, head.fine.bias
         of_pixels = head.down[0].weight.shape[1]  # type: ignore[union-attr, operator] - a convolution's
         own, pixels = head.fine.weight.split([head.fine.in_channels - of_pixels, of_pixels], 1)
-        if head.sides[0] != 2 * head.sides[1]:
-            fine = Layer.packed(pixels, bias, stride=1, padding=1)
-            return cls(Layer.packed(own, None, stride=1, padding=1), fine, Layer.of(head.to_map), in_blocks=False)
-        return cls(
-            coarse=Layer.packed(blocks_of_enlarged(own), None, stride=1, padding=1),
-            fine=Layer.packed(blocks_of(pixels), None if bias is None else bias.repeat(4), stride=2, padding=1),
-            to_map=Layer.packed(torch.block_diag(*[last[..., 0, 0]] * 4)[..., None, None], None, stride=1, padding=0),
-            in_blocks=True,
-        )
+        self.in_blocks = head.sides[0] == 2 * head.sides[1]
+        """Each pixel of a 2 x 2 block is a channel, until the end."""
+        if self.in_blocks:
+            own, pixels, bias = blocks_of_enlarged(own), blocks_of(pixels), None if bias is None else bias.repeat(4)
+            last = torch.block_diag(*[last[..., 0, 0]] * 4)[..., None, None]
+        self.coarse = Layer(own, None, stride=1, padding=1)
+        """Of the maps; the activation comes after both."""
+        self.fine = Layer(pixels, bias, stride=2 if self.in_blocks else 1, padding=1)
+        """Of the pixels."""
+        self.to_map = Layer(last, None, stride=1, padding=0)
 
-    def __call__(self, x: Tensor, pixels: Tensor) -> Tensor:
+    def forward(self, x: Tensor, pixels: Tensor) -> Tensor:
         x = self.coarse(x if self.in_blocks else _as_large(x, pixels))
         x = self.to_map(leaky_relu_(x + self.fine(pixels), SLOPE)).float()
         return unblocked(x) if self.in_blocks else x
+
+
+@cache
+def _recordable(
+    operator: str, geometry: tuple[tuple[int, ...], ...], after: After
+) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    """Return a layer's operator for ``recorded``, which knows no lists of numbers that may be None."""
+    constants = "".join(f"  %{i} : int[] = prim::Constant[value={list(of)}]()\n" for i, of in enumerate(geometry))
+    names = ", ".join(f"%{i}" for i in range(len(geometry)))
+    slope = "%slope" if after == "leaky_relu" else ""
+    graph = f"""
+graph(%x : Tensor, %weight : Tensor, %bias : Tensor?):
+{constants}  %groups : int = prim::Constant[value=1]()
+  %after : str = prim::Constant[value="{after}"]()
+  %slope : float = prim::Constant[value={SLOPE}]()
+  %slopes : Scalar?[] = prim::ListConstruct({slope})
+  %algorithm : str = prim::Constant[value=""]()
+  %y : Tensor = mkldnn::{operator}(%x, %weight, %bias, {names}, %groups, %after, %slopes, %algorithm)
+  return (%y)
+"""
+    return torch._C._create_function_from_graph(operator, torch._C.parse_ir(graph))
 
 
 def pairs_of(weight: Float[Tensor, "o i k k"], stride: int) -> Float[Tensor, "2*o i k k+stride"]:
@@ -290,9 +321,9 @@ def _twice_to_image(module: nn.ConvTranspose2d) -> tuple[Layer, bool]:
     weight, bias = 2 * module.weight, None if module.bias is None else 2 * module.bias
     if kernel - 2 - 2 * padding + surplus != 0:  # the side does not double exactly
         stride = int(module.stride[0])
-        return Layer.packed(weight, bias, stride=stride, padding=padding, output_padding=surplus), False
+        return Layer(weight, bias, stride=stride, padding=padding, output_padding=surplus), False
     in_blocks = blocks_of_transposed(weight, padding)
-    return Layer.packed(in_blocks, None if bias is None else bias.repeat(4), stride=1, padding=1), True
+    return Layer(in_blocks, None if bias is None else bias.repeat(4), stride=1, padding=1), True
 
 
 def _folded(module: nn.Conv2d | nn.ConvTranspose2d, norm: nn.Module | None) -> tuple[Tensor, Tensor | None]:

@@ -106,8 +106,9 @@ class Restoring:
 
     def _program(self, look: Callable[[Tensor], OnePass]) -> Callable[[Tensor], OnePass]:
         """Return what looks at one pass, recorded for images as ``_filled`` gives them."""
-        size, channels = self.comparison.sides[0], self.encoder.blocks[0][0].in_channels
-        program = recorded(look, _filled(torch.zeros(1, channels, size, size)))
+        size, channels = self.comparison.sides[0], self.decoder.to_image.out_channels
+        with one_thread_each():  # one at a time, too
+            program = recorded(look, _filled(torch.zeros(1, channels, size, size)))
         return lambda images: OnePass(*program(images))
 
     def __getstate__(self) -> dict[str, Any]:

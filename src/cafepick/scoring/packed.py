@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu_, linear
 
 from cafepick.models.comparison import Compared
+from cafepick.scoring.recorded import being_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +126,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c', h', w')."""
-        if torch.jit.is_tracing():
+        if being_recorded():
             x = _recordable(self.operator, tuple(map(tuple, self.geometry)), self.after)(x, self.weight, self.bias)
         else:
             slope = [SLOPE] if self.after == "leaky_relu" else []
@@ -136,6 +137,9 @@ class Layer(nn.Module):
 
 class PackedEncoder(nn.Module):
     """The encoder: images (b, c, size, size) -> z (b, latent), float32."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -152,6 +156,9 @@ class PackedEncoder(nn.Module):
 
 class PackedGenerator(nn.Module):
     """The generator: z (b, latent) -> images (b, c, size, size), float32."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()

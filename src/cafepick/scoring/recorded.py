@@ -29,8 +29,13 @@ def can_record() -> bool:
     return makes and hasattr(torch.jit, "trace") and sys.version_info < FIRST_WITHOUT
 
 
+def being_recorded() -> bool:
+    """Return whether what is computed now, on this thread, is being recorded."""
+    return torch.jit.is_tracing()  # type: ignore[attr-defined, no-any-return] - not exported
+
+
 def recorded(network: Callable[[Tensor], Any], example: Tensor) -> Callable[[Tensor], Any]:
-    """Return a network as a program, or as it is where programs cannot be recorded.
+    """Return a network as a program, or as it is where programs cannot be recorded. One thread at a time may ask.
 
     Args:
         network: frozen, of one tensor; it decides nothing by what the tensor holds.
@@ -40,4 +45,5 @@ def recorded(network: Callable[[Tensor], Any], example: Tensor) -> Callable[[Ten
         return network
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit", DeprecationWarning)
-        return torch.jit.trace(network, example, check_trace=False)
+        program: Any = torch.jit.trace(network, example, check_trace=False)
+        return program

@@ -180,14 +180,14 @@ def measure(case: Case, recipe: str, seed: int, extra: list[str], keep: Path | N
 def summary(results: list[dict[str, Any]]) -> str:
     """Mean and spread over seeds of each case and recipe."""
     lines = []
-    for case, recipe in sorted({(row["case"], row["recipe"]) for row in results}):
-        rows = [row for row in results if (row["case"], row["recipe"]) == (case, recipe)]
+    for case, recipe, *extra in sorted({(row["case"], row["recipe"], *row["extra"]) for row in results}):
+        rows = [row for row in results if (row["case"], row["recipe"], row["extra"]) == (case, recipe, extra)]
         found = {"score": [row["auroc"]["value"] for row in rows]}
         if all(row.get("pixel") for row in rows):
             found |= {f"pixel {name}": [row["pixel"][name] for row in rows] for name in ("auroc", "aupro")}
         found |= {part: [row["parts"][part] for row in rows] for part in ("residual", "discrimination")}
         numbers = "  ".join(f"{name} {mean(values):.3f} ± {pstdev(values):.3f}" for name, values in found.items())
-        lines.append(f"{case:<28} {recipe:<9} {len(rows)} seeds  {numbers}")
+        lines.append(f"{case:<28} {' '.join((recipe, *extra)):<9} {len(rows)} seeds  {numbers}")
     return "\n".join(lines)
 
 

@@ -158,9 +158,9 @@ def test_a_recipe_takes_size_and_channels_and_keeps_the_rest(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_beans_alone_are_mirrored_have_standardised_differences_and_a_narrow_comparison(name: str) -> None:
+def test_beans_alone_are_mirrored_and_have_standardised_differences_and_narrow_networks(name: str) -> None:
     whole = named_recipe(name, size=28, channels=1, subject="whole")
-    assert whole.comparison.width == 16
+    assert (whole.model.width, whole.comparison.width) == (max(RECIPES[name].model.width, 16), 16)
     assert not whole.gan.flips
     assert replace(whole.gan, flips=RECIPES[name].gan.flips) == RECIPES[name].gan
     assert whole.search.differences == "plain"

@@ -357,18 +357,45 @@ def test_digits_are_learnt_from_mnist(run: Run, data_dir: Path, tmp_path: Path) 
     assert len((tmp_path / "out" / "scores.csv").read_text().splitlines()) == 6
 
 
-@pytest.mark.parametrize(("photos", "warned"), [(3, True), (9, True), (10, False), (300, False)])
-def test_few_photos_are_called_few(photos: int, warned: bool, tmp_path: Path) -> None:
-    recipe = named_recipe("quick", size=64, channels=3)
+def told(folder: Path, *, recipe: str = "quick", photos: int = 300, variety: float | None = None) -> str:
+    """What the command says of a training that came out so."""
     lesson = Lesson(
-        source=Source("photos", tmp_path, ()),
-        model=tmp_path / "beans.cafepick",
-        run=tmp_path / "beans.run",
+        source=Source("photos", folder, ()),
+        model=folder / "beans.cafepick",
+        run=folder / "beans.run",
         crop=CropConfig(),
-        recipe=recipe,
-        recipe_name="quick",
+        recipe=named_recipe(recipe, size=64, channels=3),
+        recipe_name=recipe,
     )
     taught = Taught(
-        True, 1, 1, subjects=400, held_back=200, photos=photos, cut=0, empty=(), failures=(), crop=lesson.crop
+        finished=True,
+        step=1,
+        steps=1,
+        subjects=400,
+        held_back=200,
+        photos=photos,
+        cut=0,
+        empty=(),
+        failures=(),
+        crop=lesson.crop,
+        variety=variety,
     )
-    assert ("photos are few" in summary(taught, lesson)) == warned
+    return summary(taught, lesson)
+
+
+@pytest.mark.parametrize(("photos", "warned"), [(3, True), (9, True), (10, False), (300, False)])
+def test_few_photos_are_called_few(photos: int, warned: bool, tmp_path: Path) -> None:
+    assert ("photos are few" in told(tmp_path, photos=photos)) == warned
+
+
+@pytest.mark.parametrize(("variety", "warned"), [(None, False), (0.0, True), (0.05, True), (0.3, False), (1.1, False)])
+def test_a_generator_that_draws_the_same_over_and_over_is_told(
+    variety: float | None, warned: bool, tmp_path: Path
+) -> None:
+    assert ("the same over and over" in told(tmp_path, variety=variety)) == warned
+
+
+def test_what_to_do_about_it_goes_by_what_needs_the_generator(tmp_path: Path) -> None:
+    quick, paper = (told(tmp_path, recipe=recipe, variety=0.05) for recipe in ("quick", "anogan"))
+    assert "over and over, 5% as varied as the good ones: --method exact tells little" in quick
+    assert "scores tell little; train longer (--steps), or take --recipe standard" in paper

@@ -25,6 +25,7 @@ from cafepick.jobs.gather import gather
 from cafepick.jobs.seen import learnt_prints, print_of
 from cafepick.jobs.teach import Lesson, teach
 from cafepick.scoring.omissions import SEEN_BEFORE
+from cafepick.training.variety import COLLAPSED
 
 SIZE = 32
 RATE = 0.1
@@ -105,6 +106,11 @@ def test_the_same_seed_teaches_the_same_model_in_every_stage(data: DemoData, mod
     } <= stages
     other = taught(data.train[0].parent, tmp_path / "other.cafepick", seed=1)
     assert {name.partition(".")[0] for name in differences(model, other)} >= {"generator", "encoder", "calibration"}
+
+
+def test_a_model_tells_how_varied_its_generator_draws(model: Path) -> None:
+    facts = load_artefact(model).header["training"]
+    assert 0 < facts["variety"] < COLLAPSED, "four steps teach no variety"
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,7 @@ def summary(taught: Taught, lesson: Lesson) -> str:
     """Say in a few lines what was learnt, from what, and what may look wrong."""
     from cafepick.detector import FALSE_REJECT
     from cafepick.scoring.calibrate import needed
+    from cafepick.training.variety import COLLAPSED
 
     cut, least = taught.crop, needed(FALSE_REJECT)
     lines = [
@@ -200,6 +201,14 @@ def summary(taught: Taught, lesson: Lesson) -> str:
         lines.append(f"{taught.cut} beans were left out because the frame cuts them")
     if taught.empty:
         lines.append(f"nothing was found in {len(taught.empty)} photos, first {taught.empty[0]}")
+    if taught.variety is not None and taught.variety < COLLAPSED:
+        found = f"the generator draws much the same over and over, {taught.variety:.0%} as varied as the good ones"
+        if lesson.recipe.encoder.steps > 0:
+            lines.append(
+                f"{found}: --method exact tells little; fast and refine use the decoder that the encoder learnt with"
+            )
+        else:
+            lines.append(f"{found}: scores tell little; train longer (--steps), or take --recipe standard")
     if lesson.recipe.fusion.appearance > 0:
         lines.append(
             f"the good ones least like the others are shown in {lesson.run / 'oddest.png'}: if some are not good, take "

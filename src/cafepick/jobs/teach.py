@@ -29,6 +29,7 @@ from cafepick.training.batches import Batches, random_of_step
 from cafepick.training.checkpoint import RunFacts, load_checkpoint, require_checkpoint, save_checkpoint
 from cafepick.training.device import open_fabric
 from cafepick.training.gan import Gan, draw_samples, new_gan, train_gan, uniform_z
+from cafepick.training.variety import DRAWN, variety
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,9 @@ MOST_HELD_BACK: Final = 1000
 
 MOST_FOR_USUAL: Final = 1000
 """Good subjects that tell which differences are usual; more hardly move them."""
+
+MOST_FOR_VARIETY: Final = 1000
+"""Good subjects that tell how much they vary."""
 
 SAMPLES: Final = 64
 """Images in a sample grid."""
@@ -113,6 +117,8 @@ class Taught:
     """What a user should know about the sheets of paper in the photos."""
     oddest: tuple[Odd, ...] = ()
     """Good subjects least like the others; none where the model does not look at their appearance."""
+    variety: float | None = None
+    """How much the generator's images vary, in units of how much the good ones do; None before it is trained."""
 
 
 def crop_config(
@@ -184,6 +190,7 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         note=subjects.note,
     )
     if networks is not None:
+        taught = replace(taught, variety=_variety(networks, subjects.crops[~held], seed=lesson.seed))
         kept = Sample(subjects.crops[held], subjects.descriptors[held])
         looked_at = held & (recipe.fusion.appearance > 0)  # those kept aside whose appearance is learnt, too
         learnt, only_kept = (
@@ -255,6 +262,10 @@ def _some(crops: NDArray[np.uint8], most: int, *, seed: int) -> NDArray[np.uint8
     return crops[np.random.default_rng(seed).permutation(len(crops))[:most]]
 
 
+def _variety(networks: Networks, crops: NDArray[np.uint8], *, seed: int) -> float:
+    return variety(networks.draw(DRAWN, seed=seed), _some(crops, MOST_FOR_VARIETY, seed=seed))
+
+
 def _train(
     lesson: Lesson,
     recipe: Recipe,
@@ -308,6 +319,7 @@ def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, seconds: float, held_
         "gan": asdict(recipe.gan),
         "encoder": asdict(recipe.encoder),
         "seed": lesson.seed,
+        "variety": None if taught.variety is None else round(taught.variety, 3),
         "seconds": round(seconds, 1),
         "date": now(),
     }

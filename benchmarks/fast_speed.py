@@ -54,7 +54,7 @@ def speeds(width: int, comparison: int, peak: float, *, runs: int) -> dict[str, 
         ways = {
             "float32": lambda: networks.look(images),
             "bfloat16 autocast": lambda: networks._look_under_autocast(images),
-            "bfloat16 packed": lambda: networks.look_in_half(images),
+            "bfloat16 packed": lambda: networks.program("bfloat16")(images),
         }
         each = {name: seconds(work, runs=runs) / PASS for name, work in ways.items()}
     return {

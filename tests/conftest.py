@@ -40,17 +40,17 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 @pytest.fixture(autouse=True, scope="session")
 def _recorded_unchecked() -> Iterator[None]:
     """While torch records a network, the sizes of its tensors are no numbers that could be checked."""
-    trace: Callable[..., object] = torch.jit.trace
+    record: Callable[..., object] = torch._C._create_graph_by_tracing
 
     def unchecked(*args: object, **kwargs: object) -> object:
         jaxtyping.config.update("jaxtyping_disable", True)
         try:
-            return trace(*args, **kwargs)
+            return record(*args, **kwargs)
         finally:
             jaxtyping.config.update("jaxtyping_disable", False)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.jit, "trace", unchecked)
+        patch.setattr(torch._C, "_create_graph_by_tracing", unchecked)
         yield
 
 

@@ -330,7 +330,7 @@ def named_recipe(name: str, *, size: int, channels: int, subject: SubjectKind = 
         recipe,
         model=replace(recipe.model, width=max(recipe.model.width, WIDTH_OF_OTHERS)),
         gan=replace(recipe.gan, flips=False),
-        comparison=replace(recipe.comparison, width=WIDTH_OF_OTHERS),
+        comparison=replace(recipe.comparison, width=max(recipe.comparison.width, WIDTH_OF_OTHERS)),
         search=replace(recipe.search, differences="plain"),
     )
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import resource
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -15,6 +19,7 @@ from torch import Tensor, nn
 
 from cafepick.config import ModelConfig
 from cafepick.models.build import build_comparison, build_discriminator, build_encoder, build_generator
+from cafepick.scoring import fast
 from cafepick.scoring import recorded as module
 from cafepick.scoring.fast import PASS, OnePass, Restoring, look_once
 from cafepick.scoring.packed import can_pack
@@ -81,6 +86,68 @@ def test_where_nothing_is_recorded_networks_run_as_they_are(monkeypatch: pytest.
     assert recorded(network, torch.zeros(1, 3)) is network
 
 
+def test_a_network_that_cannot_be_recorded_runs_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no such type")
+
+    monkeypatch.setattr(torch._C, "_create_graph_by_tracing", refuse)
+    network = nn.Linear(3, 2)
+    assert recorded(network, torch.zeros(1, 3)) is network
+    assert "which makes them slower: no such type" in caplog.text
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_surrounds_the_first_call_is_not_recorded(precision: Precision) -> None:
+    model = SHAPES[0]
+    images, own = images_for(model, 3), networks(model)
+    expected = look_once(networks(model), images, precision=precision)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_equal(look_once(own, images, precision=precision), expected)
+    assert_equal(look_once(own, images, precision=precision), expected)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_torch_makes_by_default_does_not_matter(precision: Precision) -> None:
+    images, own = images_for(SHAPES[0], 3), networks(SHAPES[0])
+    expected = look_once(networks(SHAPES[0]), images, precision=precision)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert_equal(look_once(own, images, precision=precision), expected)
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell a process's memory")
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_networks_that_are_gone_leave_no_programs_behind(precision: Precision) -> None:
+    model = ModelConfig(size=64, width=16, latent=10, kernel=4, batch_norm=False)
+    images, held = images_for(model, 3), []
+    for _ in range(24):
+        look_once(networks(model), images, precision=precision)
+        gc.collect()
+        held.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20)
+    assert held[-1] - held[8] < 16 * 0.7, "16 programs of 1.7 megabytes of weights and more"
+
+
+def test_threads_that_ask_at_once_get_one_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    def counted(network: Callable[[Tensor], object], example: Tensor) -> Callable[[Tensor], object]:
+        made.append(network)
+        return recorded(network, example)
+
+    monkeypatch.setattr(fast, "recorded", counted)
+    own, images = networks(SHAPES[1]), images_for(SHAPES[1], 3)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: look_once(own, images), range(8)))
+    assert len(made) == 1
+    for one in found:
+        assert_equal(one, found[0])
+
+
 @pytest.fixture
 def _nobody_gives_way() -> Iterator[None]:
     """A thread that computes in Python keeps the interpreter until it is done."""
@@ -97,7 +164,7 @@ def _nobody_gives_way() -> Iterator[None]:
 def test_a_program_goes_on_while_others_hold_the_interpreter(precision: Precision) -> None:
     own = networks(SHAPES[0])
     images = images_for(SHAPES[0], 40 * PASS).contiguous(memory_format=torch.channels_last)
-    look = own.look_in_half if precision == "bfloat16" else own.look_recorded
+    look = own.program(precision)
     alone = [seconds_of(partial(look, images)) for _ in range(3)][-1]
     enough = 0.3 * alone  # no single operation takes so much, and machines are not always equally fast
     beside = seconds_beside_a_busy_interpreter(partial(look, images), enough=enough)

@@ -297,7 +297,8 @@ def apart_from_self(descriptors: NDArray[np.float64], *, seed: int, layout: Layo
         known = fit_appearance(descriptors[others], seed=seed, layout=layout, as_if=len(order))
         answers = known.answers(descriptors[part])
         aspects[part] = known.aspects(descriptors[part], answers)
-        told += [] if answers is None else [answers[: ceil(MOST_FOR_USUAL / FOLDS)]]
+        if answers is not None:
+            told.append(answers[: ceil(MOST_FOR_USUAL / FOLDS)])
     return Apart(aspects, usual_of(np.concatenate(told)) if told else None)
 
 

@@ -11,8 +11,7 @@ one thread; zeros fill up the last pass. More cores take more passes side by sid
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -78,6 +77,7 @@ class Restoring:
     discriminator: Discriminator
     usual: UsualDifference | None = None
     """What the differences of features are measured by; None: they count as they are, all alike."""
+    _programs: dict[Precision, Callable[[Tensor], OnePass]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(
@@ -90,30 +90,31 @@ class Restoring:
         """Score one pass of images, pixels in [-1, 1]."""
         return self.compare(images, self.decoder(self.encoder(images)))
 
-    @cached_property
-    def look_recorded(self) -> Callable[[Tensor], OnePass]:
-        """``look`` for threads that share an interpreter (``recorded``)."""
-        return self._program(self.look) if self._on_cpu else self.look
+    def program(self, precision: Precision) -> Callable[[Tensor], OnePass]:
+        """Return ``look`` as fast as the processor allows, for threads that share an interpreter (``recorded``).
 
-    @cached_property
-    def look_in_half(self) -> Callable[[Tensor], OnePass]:
-        """The same in bfloat16, as fast as the processor allows (``packed``)."""
-        return self._program(_HalfPass(self)) if self._on_cpu and can_pack() else self._look_under_autocast
+        Args:
+            precision: bfloat16 takes packed networks (``packed``), where torch has them.
+        """
+        known = self._programs.get(precision)
+        if known is None:
+            with one_thread_each():  # nobody else records meanwhile
+                known = self._programs.get(precision) or self._recorded(precision)
+                self._programs[precision] = known
+        return known
 
-    @property
-    def _on_cpu(self) -> bool:
-        return self.encoder.to_z.weight.device.type == "cpu"
-
-    def _program(self, look: Callable[[Tensor], OnePass]) -> Callable[[Tensor], OnePass]:
-        """Return what looks at one pass, recorded for images as ``_filled`` gives them."""
+    def _recorded(self, precision: Precision) -> Callable[[Tensor], OnePass]:
+        weight, half = self.encoder.to_z.weight, precision == "bfloat16"
+        if weight.device.type != "cpu" or (half and not can_pack()):
+            return self._look_under_autocast if half else self.look
         size, channels = self.comparison.sides[0], self.decoder.to_image.out_channels
-        with one_thread_each():  # one at a time, too
-            program = recorded(look, _filled(torch.zeros(1, channels, size, size)))
+        example = _filled(weight.new_zeros(1, channels, size, size))
+        program = recorded(_HalfPass(self) if half else self.look, example)
         return lambda images: OnePass(*program(images))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what no pickle takes and what is made anew."""
-        return {name: value for name, value in vars(self).items() if name not in ("look_recorded", "look_in_half")}
+        """Leave out the programs, which no pickle takes and which are made anew."""
+        return {**vars(self), "_programs": {}}
 
     def _look_under_autocast(self, images: Tensor) -> OnePass:
         with torch.autocast(images.device.type, HALF):
@@ -177,10 +178,10 @@ def look_once(
         on_progress: called with the number of images done and of all.
 
     Returns:
-        The n results, in the order of ``images``; on a CPU equal to the bit however the images are put together.
+        The n results, in the order of ``images``; on a CPU equal to the bit however the images are put together, but
+        for the last bits of maps whose side is odd.
     """
-    look = networks.look_in_half if precision == "bfloat16" else networks.look_recorded
-    return _in_passes(look, (images,), on_progress=on_progress)
+    return _in_passes(networks.program(precision), (images,), on_progress=on_progress)
 
 
 def look_closer(
@@ -246,7 +247,8 @@ def _in_passes(
         before = torch.get_num_threads()  # each thread has its own number
         torch.set_num_threads(1)
         try:
-            rows = work(*(_filled(part[start : start + PASS]) for part in inputs))
+            with torch.autocast(inputs[0].device.type, enabled=False):  # a caller's is known to its own thread only
+                rows = work(*(_filled(part[start : start + PASS]) for part in inputs))
         finally:
             torch.set_num_threads(before)
         done.append(start)

@@ -255,7 +255,7 @@ class _Map(nn.Module):
 def _recordable(
     operator: str, geometry: tuple[tuple[int, ...], ...], after: After
 ) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
-    """Return a layer's operator for ``recorded``, which knows no lists of numbers that may be None."""
+    """Return a layer's operator for ``recorded``: torch records no arguments of the type Scalar?[]."""
     constants = "".join(f"  %{i} : int[] = prim::Constant[value={list(of)}]()\n" for i, of in enumerate(geometry))
     names = ", ".join(f"%{i}" for i in range(len(geometry)))
     slope = "%slope" if after == "leaky_relu" else ""

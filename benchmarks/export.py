@@ -58,7 +58,7 @@ def agreement(trained: Detector, ours: Scored, exported: Detector, seen: Sample)
     """Compare an exported model with what the trained one said."""
     assert trained.calibration is not None
     assert exported.calibration is not None
-    found = agreement_of(ours, exported.score(*seen), (trained.calibration, exported.calibration))
+    found = agreement_of(ours, exported.score(seen.images, seen.descriptors), (trained.calibration, exported.calibration))
     return {**asdict(found), "objections": found.objections()}
 
 
@@ -84,7 +84,7 @@ def main() -> None:
     trained = Detector.load(words.model, method="fast", device="cpu", precision="float32")
     sample, where = _at_hand(words.model, trained)
     seen, taken = real_beans(words.photos, trained, words.crops)
-    ours = trained.score(*seen)
+    ours = trained.score(seen.images, seen.descriptors)
     found: dict[str, Any] = {"crops": taken, "size": trained.crop.size, "exported_on": where, "agreement": {}}
     detectors = {
         "torch float32": trained,

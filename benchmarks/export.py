@@ -58,7 +58,8 @@ def agreement(trained: Detector, ours: Scored, exported: Detector, seen: Sample)
     """Compare an exported model with what the trained one said."""
     assert trained.calibration is not None
     assert exported.calibration is not None
-    found = agreement_of(ours, exported.score(seen.images, seen.descriptors), (trained.calibration, exported.calibration))
+    theirs = exported.score(seen.images, seen.descriptors)
+    found = agreement_of(ours, theirs, (trained.calibration, exported.calibration))
     return {**asdict(found), "objections": found.objections()}
 
 

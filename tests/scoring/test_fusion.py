@@ -38,6 +38,22 @@ def test_what_no_good_subject_reached_still_grows() -> None:
     assert (np.diff(Surprise.fit(good).of(np.array([99.0, 100.0, 200.0, 1000.0]))) > 0).all()
 
 
+@pytest.mark.parametrize("count", [2, 34, 40, 1000])
+def test_good_subjects_that_all_score_alike_are_no_surprise_and_worse_ones_are(count: int) -> None:
+    same = Surprise.fit(np.full(count, 3.0)).of(np.array([2.9, 3.0, 3.0 + 1e-6, 3.1, 4.0]))
+    assert same[:2].tolist() == [0, 0]
+    assert 0 < same[2] < 0.001, "the last digit of another runtime"
+    assert same[3] > 10
+    assert same[4] > same[3]
+
+
+def test_the_lowest_of_many_that_tie_are_as_likely_as_all_of_them() -> None:
+    good = np.concatenate([np.zeros(600), np.linspace(1, 2, 400)])
+    zero, less_than_one = Surprise.fit(good).of(np.array([0.0, 0.999]))
+    assert zero == 0
+    assert less_than_one == pytest.approx(-np.log(0.4), abs=0.1)
+
+
 def test_fused_scores_are_weighted_sums() -> None:
     random = np.random.default_rng(1)
     good = {"reconstruction": random.normal(size=500), "appearance": random.gamma(2, size=500)}

@@ -52,6 +52,7 @@ class Surprise:
         start = self.good[n - in_tail]
         excess = max(float((self.good[n - in_tail :] - start).mean()), FINEST * (1 + abs(start)))
         ranks = np.unique(np.linspace(0, n - in_tail, KNOTS).astype(int))  # of the good scores up to the tail's start
-        levels = -np.log((n - ranks) / n)
-        body = np.interp(scores, self.good[ranks], levels)
+        knots, first = np.unique(self.good[ranks], return_index=True)  # of equal ones, all of which score so high
+        levels = -np.log((n - ranks[first]) / n)
+        body = np.interp(scores, knots, levels)
         return np.where(scores > start, levels[-1] + (scores - start) / excess, body)

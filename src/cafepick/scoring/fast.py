@@ -151,11 +151,11 @@ def _one_pass(
     compared: Compared,
     usual: UsualDifference | None,
 ) -> OnePass:
-    features, features_drawn = (maps[-1].float() for maps in seen)
+    discrimination = distance(*(maps[-1].float() for maps in seen)) if usual is None else usual(*seen)
     return OnePass(
         reconstruction=drawn,
         residual=distance(images, drawn),
-        discrimination=distance(features, features_drawn) if usual is None else usual(*seen),
+        discrimination=discrimination,
         map=compared.map.squeeze(1),
         logit=compared.logit,
     )

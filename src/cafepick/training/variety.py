@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DRAWN: Final = 256
 """Images that are drawn to tell."""
 COLLAPSED: Final = 0.3
-"""Below, a generator has collapsed. Those that draw different beans, rings and bricks had 0.6 to 1.2; one that drew the
+"""Below, a generator has collapsed. Those that draw different beans and bricks had 0.6 to 1.2; one that drew the
 same gravel over and over 0.05, one that drew all labels in one place 0.17."""
 
 

@@ -265,7 +265,7 @@ def test_the_realised_false_reject_rate_lies_within_its_bound(tiny_detector: Det
     """
     trays = [draw_tray(np.random.default_rng((11, n)), width=800, height=600, beans=40) for n in range(12)]
     crops = np.stack([crop.image for tray in trays for crop in tiny_detector.prepare(tray.photo).crops if crop])
-    aside = hold_back(np.arange(len(crops)), share=0.5, seed=0)
+    aside = hold_back(np.arange(len(crops)), share=0.5, seed=0).which
     detector = tiny_detector.calibrated(tiny_detector.score(crops[aside]), {"source": "kept aside"})
     scores = tiny_detector.score(crops[~aside]).score
     assert min(aside.sum(), (~aside).sum()) > 200

@@ -357,7 +357,9 @@ def test_digits_are_learnt_from_mnist(run: Run, data_dir: Path, tmp_path: Path) 
     assert len((tmp_path / "out" / "scores.csv").read_text().splitlines()) == 6
 
 
-def told(folder: Path, *, recipe: str = "quick", photos: int = 300, variety: float | None = None) -> str:
+def told(
+    folder: Path, *, recipe: str = "quick", photos: int = 300, alone: int = 0, variety: float | None = None
+) -> str:
     """What the command says of a training that came out so."""
     lesson = Lesson(
         source=Source("photos", folder, ()),
@@ -373,6 +375,7 @@ def told(folder: Path, *, recipe: str = "quick", photos: int = 300, variety: flo
         steps=1,
         subjects=400,
         held_back=200,
+        alone=alone,
         photos=photos,
         cut=0,
         empty=(),
@@ -386,6 +389,12 @@ def told(folder: Path, *, recipe: str = "quick", photos: int = 300, variety: flo
 @pytest.mark.parametrize(("photos", "warned"), [(3, True), (9, True), (10, False), (300, False)])
 def test_few_photos_are_called_few(photos: int, warned: bool, tmp_path: Path) -> None:
     assert ("photos are few" in told(tmp_path, photos=photos)) == warned
+
+
+@pytest.mark.parametrize("alone", [0, 2])
+def test_a_threshold_from_an_unknown_light_is_told(alone: int, tmp_path: Path) -> None:
+    told_so = f"kept aside in a light that no other shows: {alone}; the threshold is then that of an unknown light"
+    assert (told_so in told(tmp_path, alone=alone)) == bool(alone)
 
 
 @pytest.mark.parametrize(("variety", "warned"), [(None, False), (0.0, True), (0.05, True), (0.3, False), (1.1, False)])

@@ -113,6 +113,19 @@ def test_a_model_tells_how_varied_its_generator_draws(model: Path) -> None:
     assert 0 < facts["variety"] < COLLAPSED, "four steps teach no variety"
 
 
+def test_a_model_tells_whether_a_light_of_its_own_set_its_threshold(
+    data: DemoData, model: Path, tmp_path: Path
+) -> None:
+    assert load_artefact(model).header["training"]["alone"] == 0
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(data.train[0], photos)
+    evening = read_photo(data.train[1]) * np.array([1.0, 0.93, 0.8])
+    write_image(photos / "evening.png", evening.astype(np.uint8))
+    other = taught(photos, tmp_path / "other.cafepick")
+    assert load_artefact(other).header["training"]["alone"] == 1
+
+
 @pytest.mark.parametrize(
     ("stage", "left"),
     [("teach", ["log.csv", "curves.png", "samples/step_000004.png"]), ("restore", ["encoder_log.csv", "encoder.png"])],

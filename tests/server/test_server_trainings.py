@@ -240,6 +240,7 @@ def test_a_copy_of_a_model_is_calibrated_in_the_light_of_other_photos(
         assert made["calibration_subjects"] == last["held_back"] == pytest.approx(6 * 39, abs=6)
         assert (last["subjects"], last["samples"], last["unticked"]) == (None, [], 6)
         assert (last["shown_again"], last["knows_light"]) == (6 * 39 - last["held_back"], True)
+        assert (client.get(f"/trainings/{taught['id']}").json()["alone"], last["alone"]) == (0, None)
         assert not (server.data / "trainings" / last["id"] / TAUGHT).exists()
         assert client.get(f"/models/{made['id']}/report.html").status_code == 200
         told = [checked(client, model, evening[0], false_reject=0.1)["warnings"] for model in (base, made["id"])]

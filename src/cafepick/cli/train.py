@@ -172,11 +172,9 @@ FEW_PHOTOS: Final = 10
 
 def summary(taught: Taught, lesson: Lesson) -> str:
     """Say in a few lines what was learnt, from what, and what may look wrong."""
-    from cafepick.detector import FALSE_REJECT
-    from cafepick.scoring.calibrate import needed
     from cafepick.training.variety import COLLAPSED
 
-    cut, least = taught.crop, needed(FALSE_REJECT)
+    cut = taught.crop
     lines = [
         f"{lesson.model}: learnt from {taught.subjects} of the good subjects in {taught.photos} photos",
         f"each is {'a bean' if cut.subject == 'beans' else 'a whole photo'}, seen at {cut.size} x {cut.size} pixels"
@@ -187,16 +185,7 @@ def summary(taught: Taught, lesson: Lesson) -> str:
         lines.append(taught.note)
     if cut.sheet != "none":
         lines.append("sizes are in millimetres: photos to check must show a whole sheet of the same kind too")
-    if taught.photos < FEW_PHOTOS:
-        lines.append(
-            f"{taught.photos} photos are few to tell how light varies from photo to photo, so defects may pass: take "
-            f"{FEW_PHOTOS} or more, and run  cafepick evaluate  on some bad ones"
-        )
-    if taught.held_back < least:
-        lines.append(
-            f"a false-reject rate of {FALSE_REJECT:.0%} needs {least} of these, so detect will reject more good ones: "
-            f"add good photos, or run  cafepick calibrate  with others"
-        )
+    lines += _too_few(taught)
     if taught.cut:
         lines.append(f"{taught.cut} beans were left out because the frame cuts them")
     if taught.empty:
@@ -216,3 +205,27 @@ def summary(taught: Taught, lesson: Lesson) -> str:
         )
     lines.append(f"look at {lesson.run / 'curves.png'} and the samples in {lesson.samples or lesson.run / 'samples'}")
     return "\n".join(lines)
+
+
+def _too_few(taught: Taught) -> list[str]:
+    """Say of what there were too few for a threshold that holds and finds defects."""
+    from cafepick.detector import FALSE_REJECT
+    from cafepick.scoring.calibrate import needed
+
+    lines, least = [], needed(FALSE_REJECT)
+    if taught.photos < FEW_PHOTOS:
+        lines.append(
+            f"{taught.photos} photos are few to tell how light varies from photo to photo, so defects may pass: take "
+            f"{FEW_PHOTOS} or more, and run  cafepick evaluate  on some bad ones"
+        )
+    if taught.alone:
+        lines.append(
+            f"photos kept aside in a light that no other shows: {taught.alone}; the threshold is then that of an "
+            f"unknown light, and many defects may pass: take two photos or more in each light, and train anew"
+        )
+    if taught.held_back < least:
+        lines.append(
+            f"a false-reject rate of {FALSE_REJECT:.0%} needs {least} kept aside, so detect will reject more good "
+            f"ones: add good photos, or run  cafepick calibrate  with others"
+        )
+    return lines

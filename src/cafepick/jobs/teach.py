@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from cafepick.beans.descriptors import tells_light
 from cafepick.config import CropConfig, Recipe, ScaleKind, SheetKind, SubjectKind
 from cafepick.detector import Detector
 from cafepick.errors import ConfigError
@@ -24,6 +25,7 @@ from cafepick.jobs.seen import KEPT, record_of
 from cafepick.scoring.appearance import check_enough
 from cafepick.scoring.calibrate import hold_back
 from cafepick.scoring.exact import Networks
+from cafepick.scoring.light import COLOURS
 from cafepick.scoring.usual import check_enough_to_be_usual
 from cafepick.training.batches import Batches, random_of_step
 from cafepick.training.checkpoint import RunFacts, load_checkpoint, require_checkpoint, save_checkpoint
@@ -107,6 +109,8 @@ class Taught:
     """Good subjects trained on."""
     held_back: int
     """Good subjects that set the threshold."""
+    alone: int
+    """Photos of these in a light that no photo trained on shows."""
     photos: int
     """Photos of all of these."""
     cut: int
@@ -167,7 +171,8 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
             progress=progress,
         )
         share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
-        held = hold_back(subjects.groups, share=share, seed=lesson.seed)
+        surfaces = subjects.descriptors[:, -COLOURS:] if tells_light(subjects.config) else None
+        held, alone = hold_back(subjects.groups, share=share, seed=lesson.seed, surfaces=surfaces)
         recipe = _with_length(lesson, count=int(np.sum(~held)))
         if recipe.fusion.appearance > 0:
             check_enough(int(np.sum(~held)))  # now, not after the training
@@ -182,6 +187,7 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         steps=recipe.gan.steps + recipe.encoder.steps,
         subjects=int(np.sum(~held)),
         held_back=int(np.sum(held)),
+        alone=alone,
         photos=len(subjects.names),
         cut=subjects.cut,
         empty=subjects.empty,
@@ -314,6 +320,7 @@ def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, seconds: float, held_
         "photos": taught.photos,
         "subjects": taught.subjects,
         "held_back": taught.held_back,
+        "alone": taught.alone,
         "held_back_sha256": held_back,
         "recipe": lesson.recipe_name,
         "gan": asdict(recipe.gan),

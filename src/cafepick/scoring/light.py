@@ -33,6 +33,8 @@ LIKE: Final = (3.0, 0.5, 2.0)
 """Standard deviations of the kernel. Good subjects are counted in cells half as wide."""
 AS_IF: Final = 30.0
 """The m of the formula: good subjects of no light in particular."""
+ALONE: Final = 0.1
+"""Others show a photo's light if their subjects, counted by how like their light is, are so many times its own."""
 TOLD: Final = 10.0
 """Good subjects that are shown for the sake of their light count so many times: it is the one to be judged in."""
 
@@ -117,7 +119,7 @@ class Light:
 
     def _like(self, surface: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (k,) good subjects, each counted by how like its light is."""
-        return self.counts * np.exp(-0.5 * np.square((self.surfaces - surface) / LIKE).sum(axis=1))
+        return self.counts * _kernel(self.surfaces, surface)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays, for the artefact."""
@@ -144,10 +146,68 @@ class Light:
         return cls(surfaces, counts, shifts, usual, int(trained))
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What lights a set of photos shows, to which and from which photos come and go."""
+
+    surfaces: NDArray[np.float64]
+    """(p, COLOURS) of photo 0, 1, ..."""
+    counts: NDArray[np.int64]
+    """(p,) subjects of each."""
+
+    def alone_last(self, photos: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sort all ``photos`` so that the light of each is shown by some that come later, while there are such.
+
+        Those whose light none shows any more come last. The order is kept otherwise.
+        """
+        shown, alone, left = [], [], self._lights(np.ones(len(photos), np.bool_))
+        for photo in photos:
+            others = left.copy()
+            others[self._cells[photo]] -= self.counts[photo]
+            if self._is_shown(photo, others):
+                shown.append(photo)
+                left = others
+            else:
+                alone.append(photo)
+        return np.array(shown + alone, np.int64)
+
+    def alone(self, aside: NDArray[np.bool_]) -> int:
+        """Return how many photos of those ``aside`` (p,) lie in a light that none of the others shows."""
+        others = self._lights(~aside)
+        return sum(not self._is_shown(photo, others) for photo in np.flatnonzero(aside))
+
+    def _is_shown(self, photo: int, lights: NDArray[np.float64]) -> bool:
+        return bool(_kernel(self._means, self.surfaces[photo]) @ lights >= ALONE * self.counts[photo])
+
+    def _lights(self, photos: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return (k,) how many subjects photos show on surfaces of each cell."""
+        return np.bincount(self._cells, weights=self.counts * photos, minlength=len(self._means))
+
+    @cached_property
+    def _cells(self) -> NDArray[np.int64]:
+        """(p,) cell that each photo's surface lies in."""
+        return _cells(self.surfaces)
+
+    @cached_property
+    def _means(self) -> NDArray[np.float64]:
+        """(k, COLOURS) mean surface of each cell."""
+        return _by_surface(self.surfaces)[0]
+
+
+def _kernel(surfaces: NDArray[np.float64], surface: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (k,) how like the light on each of ``surfaces`` (k, COLOURS) is to that on ``surface``, in (0, 1]."""
+    return np.exp(-0.5 * np.square((surfaces - surface) / LIKE).sum(axis=1))
+
+
 def _by_surface(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean descriptors (k, d + COLOURS) of subjects (n, d + COLOURS) on surfaces alike, and how many (k,)."""
-    cells = np.floor(x[:, -COLOURS:] / (np.array(LIKE) / 2))
-    _, cell, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    cell = _cells(x[:, -COLOURS:])
+    counts = np.bincount(cell)
     sums = np.zeros((len(counts), x.shape[1]))
-    np.add.at(sums, cell.ravel(), x)
+    np.add.at(sums, cell, x)
     return sums / counts[:, None], counts.astype(np.float64)
+
+
+def _cells(surfaces: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the number of the cell that each of ``surfaces`` (n, COLOURS) lies in, (n,)."""
+    return np.unique(np.floor(surfaces / (np.array(LIKE) / 2)), axis=0, return_inverse=True)[1].ravel()

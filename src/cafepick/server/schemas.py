@@ -257,6 +257,7 @@ class TrainingOut(BaseModel):
     finished: str | None
     subjects: int | None
     held_back: int | None
+    alone: int | None
     shown_again: int | None
     knows_light: bool | None
     skipped: list[Skipped]

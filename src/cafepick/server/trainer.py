@@ -430,6 +430,7 @@ class Trainer:
             finished=row.finished,
             subjects=progress.get("subjects"),
             held_back=progress.get("held_back"),
+            alone=progress.get("alone"),
             shown_again=progress.get("shown_again"),
             knows_light=progress.get("knows_light"),
             skipped=self._skipped(progress.get("skipped", ())),

@@ -110,12 +110,19 @@ const wordsOf = (training, key, fields) => t(training.calibrates ? `calibration.
 /** What a training or calibration came to, in a sentence or some. */
 function gained(training) {
   const kept = number(training.held_back);
-  if (!training.calibrates) return t("training.done.facts", { learnt: number(training.subjects), kept });
+  const found = training.calibrates ? gainedByCalibrating(training, kept) : [
+    t("training.done.facts", { learnt: number(training.subjects), kept }),
+    training.alone > 0 && t("training.done.alone", { n: number(training.alone) }),
+  ];
+  return found.filter(Boolean).join(" ");
+}
+
+function gainedByCalibrating(training, kept) {
   return [
     t(training.subject === "beans" ? "calibration.done.facts" : "calibration.done.facts.whole", { kept }),
     training.shown_again > 0 && t("calibration.done.again", { n: number(training.shown_again) }),
     training.knows_light && t("calibration.done.light"),
-  ].filter(Boolean).join(" ");
+  ];
 }
 
 /** Where one like it is begun. */

@@ -174,14 +174,14 @@ class Shown:
     def alone(self, aside: NDArray[np.bool_]) -> int:
         """Return how many photos of those ``aside`` (p,) lie in a light that none of the others shows."""
         others = self._lights(~aside)
-        return sum(not self._is_shown(photo, others) for photo in np.flatnonzero(aside))
+        return sum(not self._is_shown(photo, others) for photo in np.flatnonzero(aside).tolist())
 
     def _is_shown(self, photo: int, lights: NDArray[np.float64]) -> bool:
         return bool(_kernel(self._means, self.surfaces[photo]) @ lights >= ALONE * self.counts[photo])
 
     def _lights(self, photos: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return (k,) how many subjects photos show on surfaces of each cell."""
-        return np.bincount(self._cells, weights=self.counts * photos, minlength=len(self._means))
+        return np.bincount(self._cells, weights=self.counts * photos, minlength=len(self._means)).astype(np.float64)
 
     @cached_property
     def _cells(self) -> NDArray[np.int64]:

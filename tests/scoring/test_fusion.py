@@ -91,7 +91,7 @@ def test_scales_from_the_subjects_that_set_the_threshold_keep_the_promise() -> N
             threshold = Calibration.fit(given_).threshold(rate)
             realised[how] += float((fusion.score(new) > threshold).mean()) / calibrations
     assert realised["without self"] < 1.02 * rate
-    assert realised["with self"] > 1.1 * rate  # why it is done
+    assert realised["with self"] > 1.05 * rate  # why it is done
 
 
 def test_scales_learnt_anew_leave_those_that_stay() -> None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from cafepick.types import Crop
 
 
-DESCRIPTORS: Final = 5
-"""Version of what is measured; a model that learnt from others cannot be used. Raise it with any change of a number."""
+DESCRIPTORS: Final = 6
+"""Version of what is measured, and by what scale (``scoring.surprise``). Raise it with any change of a number: a model
+that learnt from others cannot be used."""
 
 
 def descriptors_of(crops: Sequence[Crop], config: CropConfig) -> NDArray[np.float64]:

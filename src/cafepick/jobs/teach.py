@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from cafepick.detector import Detector
 from cafepick.errors import ConfigError
 from cafepick.files import check_writable, made_folder
 from cafepick.jobs.calibrate import Sample, calibrate_by_kept, digest_of, keep_aside, now
-from cafepick.jobs.gather import Failure, Progress, gather
+from cafepick.jobs.gather import Failure, Progress, Subjects, gather
 from cafepick.jobs.join import join
 from cafepick.jobs.oddest import Odd, write_oddest
 from cafepick.jobs.restore import forget_restorer, train_restorer
@@ -162,32 +162,70 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         require_checkpoint(lesson.run)
     check_writable(lesson.model)
     with made_folder(lesson.run):
-        subjects = gather(
-            lesson.source,
-            lesson.crop,
-            scale=lesson.scale,
-            sheet=lesson.sheet,
-            closer=lesson.recipe.fusion.appearance > 0,
-            progress=progress,
-        )
-        share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
-        surfaces = subjects.descriptors[:, -COLOURS:] if tells_light(subjects.config) else None
-        held, alone = hold_back(subjects.groups, share=share, seed=lesson.seed, surfaces=surfaces)
-        recipe = _with_length(lesson, count=int(np.sum(~held)))
-        if recipe.fusion.appearance > 0:
-            check_enough(int(np.sum(~held)))  # now, not after the training
-        if recipe.search.differences == "standardised" and recipe.encoder.steps > 0:
-            check_enough_to_be_usual(int(np.sum(~held)))
+        good = _good_ones(lesson, progress)
+        recipe = _with_length(lesson, count=len(good.learnt_from.images))
+        _check_enough_for(recipe, len(good.learnt_from.images))
     networks, step = _train_all(
-        lesson, recipe, subjects.crops[~held], fabric=fabric, progress=progress, stopping=stopping
+        lesson, recipe, good.learnt_from.images, fabric=fabric, progress=progress, stopping=stopping
     )
-    taught = Taught(
-        finished=networks is not None,
+    taught = _told(good, finished=networks is not None, step=step, steps=recipe.gan.steps + recipe.encoder.steps)
+    if networks is None:
+        return taught
+    taught = replace(taught, variety=_variety(networks, good.learnt_from.images, seed=lesson.seed))
+    facts = {**_facts(lesson, recipe, taught, good, time.monotonic() - began), **_prints(good, recipe)}
+    detector = Detector(networks, crop=good.subjects.config, search=recipe.search, facts={"training": facts})
+    return replace(taught, oddest=_save_joined(lesson, recipe, detector, good, progress))
+
+
+class _Good(NamedTuple):
+    """The good subjects of a lesson."""
+
+    subjects: Subjects
+    """All of them."""
+    held: NDArray[np.bool_]
+    """(n,) True for those kept aside."""
+    alone: int
+    """Photos of these in a light that no photo trained on shows."""
+    learnt_from: Sample
+    """Those that the networks learn from."""
+    kept: Sample
+    """Those kept aside."""
+
+
+def _good_ones(lesson: Lesson, progress: Progress) -> _Good:
+    """Find and cut the good subjects; choose whom to keep aside."""
+    subjects = gather(
+        lesson.source,
+        lesson.crop,
+        scale=lesson.scale,
+        sheet=lesson.sheet,
+        closer=lesson.recipe.fusion.appearance > 0,
+        progress=progress,
+    )
+    share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
+    surfaces = subjects.descriptors[:, -COLOURS:] if tells_light(subjects.config) else None
+    held, alone = hold_back(subjects.groups, share=share, seed=lesson.seed, surfaces=surfaces)
+    learnt_from, kept = (Sample(subjects.crops[rows], subjects.descriptors[rows]) for rows in (~held, held))
+    return _Good(subjects, held, alone, learnt_from, kept)
+
+
+def _check_enough_for(recipe: Recipe, count: int) -> None:
+    """Refuse, now and not after the training, to learn from too few subjects."""
+    if recipe.fusion.appearance > 0:
+        check_enough(count)
+    if recipe.search.differences == "standardised" and recipe.encoder.steps > 0:
+        check_enough_to_be_usual(count)
+
+
+def _told(good: _Good, *, finished: bool, step: int, steps: int) -> Taught:
+    subjects = good.subjects
+    return Taught(
+        finished=finished,
         step=step,
-        steps=recipe.gan.steps + recipe.encoder.steps,
-        subjects=int(np.sum(~held)),
-        held_back=int(np.sum(held)),
-        alone=alone,
+        steps=steps,
+        subjects=len(good.learnt_from.images),
+        held_back=len(good.kept.images),
+        alone=good.alone,
         photos=len(subjects.names),
         cut=subjects.cut,
         empty=subjects.empty,
@@ -195,40 +233,35 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
         crop=subjects.config,
         note=subjects.note,
     )
-    if networks is not None:
-        taught = replace(taught, variety=_variety(networks, subjects.crops[~held], seed=lesson.seed))
-        kept = Sample(subjects.crops[held], subjects.descriptors[held])
-        looked_at = held & (recipe.fusion.appearance > 0)  # those kept aside whose appearance is learnt, too
-        learnt, only_kept = (
-            record_of(subjects.prints[group] for group in subjects.groups[which])
-            for which in (~held | looked_at, held & ~looked_at)
-        )
-        detector = Detector(
-            networks,
-            crop=subjects.config,
-            search=recipe.search,
-            facts={
-                "training": {
-                    **_facts(lesson, recipe, taught, time.monotonic() - began, digest_of(kept.images)),
-                    LEARNT_FROM: learnt,
-                    **({KEPT: only_kept} if only_kept else {}),
-                }
-            },
-        )
-        learnt_from = Sample(subjects.crops[~held], subjects.descriptors[~held])
-        joined = join(detector, learnt_from, kept, recipe.fusion, seed=lesson.seed, progress=progress)
-        keep_aside(lesson.run, joined.kept)
-        if joined.good is not None and joined.detector.appearance is not None:
-            order = np.argsort(held, kind="stable")  # those learnt from, then those kept aside
-            scores = np.empty(len(held))
-            scores[order] = joined.good
-            oddest = write_oddest(lesson.run, subjects, scores, joined.detector.appearance)
-            taught = replace(taught, oddest=oddest)
-        ready = calibrate_by_kept(
-            joined.detector, joined.kept, conditions=subjects.conditions, scored=joined.scored, progress=progress
-        )
-        ready.save(lesson.model)
-    return taught
+
+
+def _prints(good: _Good, recipe: Recipe) -> dict[str, str]:
+    """Return the prints of the photos that the model knows, and of those that only set its threshold."""
+    looked_at = good.held & (recipe.fusion.appearance > 0)  # those kept aside whose appearance is learnt, too
+    learnt, only_kept = (
+        record_of(good.subjects.prints[group] for group in good.subjects.groups[which])
+        for which in (~good.held | looked_at, good.held & ~looked_at)
+    )
+    return {LEARNT_FROM: learnt, **({KEPT: only_kept} if only_kept else {})}
+
+
+def _save_joined(
+    lesson: Lesson, recipe: Recipe, detector: Detector, good: _Good, progress: Progress
+) -> tuple[Odd, ...]:
+    """Join the parts of the score, calibrate and save; return the good subjects least like the others."""
+    joined = join(detector, good.learnt_from, good.kept, recipe.fusion, seed=lesson.seed, progress=progress)
+    keep_aside(lesson.run, joined.kept)
+    oddest: tuple[Odd, ...] = ()
+    if joined.good is not None and joined.detector.appearance is not None:
+        order = np.argsort(good.held, kind="stable")  # those learnt from, then those kept aside
+        scores = np.empty(len(good.held))
+        scores[order] = joined.good
+        oddest = write_oddest(lesson.run, good.subjects, scores, joined.detector.appearance)
+    ready = calibrate_by_kept(
+        joined.detector, joined.kept, conditions=good.subjects.conditions, scored=joined.scored, progress=progress
+    )
+    ready.save(lesson.model)
+    return oddest
 
 
 def _train_all(
@@ -313,7 +346,7 @@ def _with_length(lesson: Lesson, *, count: int) -> Recipe:
     return lesson.recipe.lasting(max(ceil(lesson.epochs * count / lesson.recipe.gan.batch), 1))
 
 
-def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, seconds: float, held_back: str) -> dict[str, Any]:
+def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, good: _Good, seconds: float) -> dict[str, Any]:
     """What the artefact says about how it was made."""
     return {
         "source": str(lesson.source.root),
@@ -321,7 +354,7 @@ def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, seconds: float, held_
         "subjects": taught.subjects,
         "held_back": taught.held_back,
         "alone": taught.alone,
-        "held_back_sha256": held_back,
+        "held_back_sha256": digest_of(good.kept.images),
         "recipe": lesson.recipe_name,
         "gan": asdict(recipe.gan),
         "encoder": asdict(recipe.encoder),

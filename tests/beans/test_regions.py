@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from cafepick.beans.regions import MARGIN, Regions, blurred, filtered, means
+from cafepick.beans.regions import MARGIN, SOME, Regions, blurred, filtered, means
 
 SHARES = (0.05, 0.25, 0.5, 0.98)
 
@@ -75,6 +75,7 @@ def test_what_is_known_of_each_bean_is_that_of_it_alone(beans: list[tuple[np.nda
             assert np.array_equal(getattr(together, name)[place], getattr(alone, name)[0])
         ours, own = together.within(together.light), alone.within(alone.light)
         assert np.array_equal(together.quantiles(ours, SHARES)[place], alone.quantiles(own, SHARES)[0])
+        assert together.high_quantile(ours, 0.98)[place] == alone.high_quantile(own, 0.98)[0]
         assert together.mean(ours)[place] == alone.mean(own)[0]
 
 
@@ -106,6 +107,30 @@ def test_quantiles_and_means_are_those_of_numpy(masks: list[np.ndarray], seed: i
             assert found[:, place] == pytest.approx(np.quantile(own.astype(np.float64), shares, axis=1).T)
     for place, own in enumerate(each(regions, values)):
         assert regions.mean(values)[:, place] == pytest.approx(own.mean(axis=1), rel=1e-5)
+
+
+@given(
+    arrays.arrays(np.bool_, (40, 40)),
+    st.sampled_from([0.5, 0.9, 0.98, 1.0]),
+    st.sampled_from(["spread", "tied", "rising", "falling", "sparse"]),
+    st.integers(0, 9),
+)
+def test_a_high_quantile_is_that_of_numpy_however_the_values_lie(
+    mask: np.ndarray, share: float, how: str, seed: int
+) -> None:
+    mask[8, 8] = True
+    regions = Regions.of([np.zeros((40, 40, 3), np.uint8)] * 2, [mask, np.ones((40, 40), bool)])
+    random, count = np.random.default_rng(seed), int(regions.areas.sum())
+    values = {
+        "spread": lambda: random.normal(size=count),
+        "tied": lambda: random.integers(0, 3, count),
+        "rising": lambda: np.arange(count),
+        "falling": lambda: -np.arange(count),
+        "sparse": lambda: (np.arange(count) % SOME == 0) * random.random(count),
+    }[how]().astype(np.float32)
+    found = regions.high_quantile(values, share)
+    assert np.array_equal(found, regions.quantiles(values, [share])[:, 0])
+    assert found == pytest.approx([np.quantile(own.astype(np.float64), share) for own in each(regions, values)])
 
 
 def test_means_of_where_there_is_nothing_are_0() -> None:

@@ -234,7 +234,7 @@ def _spots(side: int, regions: Regions) -> NDArray[np.float64]:
     found = []
     for depths in (regions.within(closed - low), regions.within(high - opened)):
         found.append(regions.mean(depths))
-        found.append(regions.quantiles(depths, (0.98,))[:, 0])
+        found.append(regions.high_quantile(depths, 0.98))
     return _log(np.stack(found, axis=1))
 
 

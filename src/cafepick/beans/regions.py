@@ -28,6 +28,8 @@ MARGIN: Final = 1.5
 STEP: Final = 8
 """A window reaches from the crop's middle to a multiple of so many pixels, so that pictures can be thinned out alike,
 and rows hold whole registers of numbers: what remains of one is rounded otherwise."""
+SOME: Final = 16
+"""Of so many pixels, one tells about where the highest values begin."""
 LUMINANCE: Final = (0.212671, 0.715160, 0.072169)
 """Y of linear R, G and B (sRGB, D65)."""
 
@@ -168,15 +170,29 @@ class Regions:
 
     def quantiles(self, values: NDArray[np.float32], shares: Sequence[float]) -> NDArray[np.float64]:
         """Return quantiles of each bean's values, (..., n, shares) of (..., pixels), as ``np.quantile`` does."""
-        places = (self.areas[:, None] - 1) * np.array(shares)
-        lower = places.astype(np.int64)
-        upper, ordered = np.minimum(lower + 1, self.areas[:, None] - 1), values.copy()
-        wanted = np.concatenate((lower, upper), axis=1).tolist()
-        for start, area, some in zip(self.starts.tolist(), self.areas.tolist(), wanted, strict=True):
-            own = ordered[..., start : start + area]
-            own.partition(some) if len(some) == 2 else own.sort()  # for more, sorting is quicker
+        lower, upper, beyond = self._places(np.array(shares))
+        ordered = values.copy()
+        for start, area in zip(self.starts.tolist(), self.areas.tolist(), strict=True):
+            ordered[..., start : start + area].sort()
         low, high = (ordered[..., place + self.starts[:, None]].astype(np.float64) for place in (lower, upper))
-        return low + (high - low) * (places - lower)
+        return low + (high - low) * beyond
+
+    def high_quantile(self, values: NDArray[np.float32], share: float) -> NDArray[np.float64]:
+        """Return the same for one share near 1, (n,) of (pixels,): much quicker, as the highest alone are sorted."""
+        lower, upper, beyond = (column[:, 0] for column in self._places(np.array([share])))
+        around = np.empty((2, len(self.areas)))
+        for bean, (start, area) in enumerate(zip(self.starts.tolist(), self.areas.tolist(), strict=True)):
+            highest = _highest(values[start : start + area], area - int(lower[bean]))
+            around[:, bean] = highest[[0, upper[bean] - lower[bean]]]
+        low, high = around
+        return low + (high - low) * beyond
+
+    def _places(self, shares: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return the ranks between which each bean's quantiles lie, and how far beyond the lower, (n, shares) each."""
+        last = self.areas[:, None] - 1
+        places = last * shares
+        lower = places.astype(np.int64)
+        return lower, np.minimum(lower + 1, last), places - lower
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return the sum of each bean's values, (..., n) of (..., pixels)."""
@@ -210,6 +226,16 @@ def blurred(pictures: NDArray[np.float32], width: float) -> NDArray[np.float32]:
     kernel, beyond = (2 * reach + 1,) * 2, cv2.BORDER_CONSTANT
     done = filtered(lambda picture: cv2.GaussianBlur(picture, kernel, width, borderType=beyond), framed)
     return done[:, :tall, :wide]
+
+
+def _highest(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return the ``count`` highest of some values, ascending.
+
+    Among the values of every ``SOME``-th pixel one is looked for above which twice as many should lie.
+    """
+    some = np.sort(values[::SOME])
+    chosen = values[values >= some[max(len(some) - 2 - 2 * count // SOME, 0)]]
+    return np.sort(values if len(chosen) < count else chosen)[-count:]
 
 
 def means(pictures: NDArray[Any], where: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -244,6 +244,14 @@ def test_in_one_light_the_same_photos_are_held_back_as_where_light_is_not_known(
     assert (which.tolist(), alone) == (hold_back(groups, share, seed).which.tolist(), 0)
 
 
+def test_of_photos_that_are_all_alone_the_one_nearest_to_others_is_held_back():
+    groups = np.repeat(np.arange(3), 10)
+    surfaces = np.array([DAY, (90.0, 0.0, 7.0), EVENING])[[1, 2, 0]][groups]
+    for seed in range(5):
+        which, alone = hold_back(groups, 0.3, seed, surfaces=surfaces)
+        assert (set(groups[which]) <= {0, 2}, alone) == (True, 1)
+
+
 def test_a_light_is_shown_by_photos_with_a_tenth_of_the_beans_or_more():
     groups = np.repeat(np.arange(2), (100, 10))
     surfaces = np.tile(DAY, (len(groups), 1))

@@ -136,7 +136,8 @@ def hold_back(groups: ArrayLike, share: float, seed: int, *, surfaces: ArrayLike
     Beans of one photo share light, lot and camera. Were they split, calibration would see them as more familiar than
     the beans of a new photo are, and promise too much. A photo in a light that no other shows tells how beans score in
     an unknown light, where many good ones look like bad ones: a threshold set by it lets bad ones pass in lights that
-    are known. So such photos are held back only where the others do not suffice.
+    are known. So such photos are held back only where the others do not suffice, those first whose light is nearest to
+    that of others.
 
     Args:
         groups: (n,) number of the photo that each subject comes from.

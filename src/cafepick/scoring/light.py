@@ -158,26 +158,33 @@ class Shown:
     def alone_last(self, photos: NDArray[np.int64]) -> NDArray[np.int64]:
         """Sort all ``photos`` so that the light of each is shown by some that come later, while there are such.
 
-        Those whose light none shows any more come last. The order is kept otherwise.
+        These are in the order given. Those whose light none shows any more come last, the farthest from any other at
+        the very end.
         """
         shown, alone, left = [], [], self._lights(np.ones(len(photos), np.bool_))
-        for photo in photos:
-            others = left.copy()
-            others[self._cells[photo]] -= self.counts[photo]
-            if self._is_shown(photo, others):
+        for photo in photos.tolist():
+            if self._share(photo, self._without(photo, left)) >= ALONE:
                 shown.append(photo)
-                left = others
+                left = self._without(photo, left)
             else:
                 alone.append(photo)
+        alone.sort(key=lambda photo: -self._share(photo, self._without(photo, left)))
         return np.array(shown + alone, np.int64)
 
     def alone(self, aside: NDArray[np.bool_]) -> int:
         """Return how many photos of those ``aside`` (p,) lie in a light that none of the others shows."""
         others = self._lights(~aside)
-        return sum(not self._is_shown(photo, others) for photo in np.flatnonzero(aside).tolist())
+        return sum(self._share(photo, others) < ALONE for photo in np.flatnonzero(aside).tolist())
 
-    def _is_shown(self, photo: int, lights: NDArray[np.float64]) -> bool:
-        return bool(_kernel(self._means, self.surfaces[photo]) @ lights >= ALONE * self.counts[photo])
+    def _share(self, photo: int, lights: NDArray[np.float64]) -> float:
+        """Return how many subjects the ``lights`` (k,) show in one like that of a photo, by how many it shows."""
+        return float(_kernel(self._means, self.surfaces[photo]) @ lights) / float(self.counts[photo])
+
+    def _without(self, photo: int, lights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the ``lights`` (k,) of all but one photo."""
+        others = lights.copy()
+        others[self._cells[photo]] -= self.counts[photo]
+        return others
 
     def _lights(self, photos: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return (k,) how many subjects photos show on surfaces of each cell."""

@@ -500,9 +500,10 @@ class Detector:
         if verdict.judgement is not Judgement.NG or verdict.evidence is None:
             return verdict
         seen = verdict.evidence
-        area = area_of(seen.crop.image, seen.reconstruction, seen.segmentation, seen.crop.mask)
-        why = area
-        if self.appearance is not None and descriptors is not None:
+        area = partial(area_of, seen.crop.image, seen.reconstruction, seen.segmentation, seen.crop.mask)
+        if self.appearance is None or descriptors is None:
+            why = area()
+        else:
             why = reason_of(verdict.parts, names_of(self.crop), descriptors, self.appearance, area)
         return replace(verdict, why=why, reason=in_words(why))
 

@@ -55,7 +55,7 @@ def test_the_density_is_that_of_scikit_learn() -> None:
     )
 
 
-@pytest.mark.parametrize("count", [1, 4, 5, 700])
+@pytest.mark.parametrize("count", [1, 4, 5, 79, 80, 700])
 @pytest.mark.parametrize("spread", [0.0, 1e-3, 1.0, 10.0])
 def test_the_nearest_are_those_that_all_distances_name(count: int, spread: float) -> None:
     random = np.random.default_rng(count)

@@ -135,15 +135,15 @@ def test_the_reason_names_what_stands_out_most() -> None:
     area = Reason("area", share=0.14)
     small = np.zeros(len(NAMES))
     small[NAMES.index("size")] = -5
-    told = reason_of({"reconstruction": 0.2, "appearance": 0.01}, NAMES, small, learnt, area)
+    told = reason_of({"reconstruction": 0.2, "appearance": 0.01}, NAMES, small, learnt, lambda: area)
     assert in_words(told) == "smaller than all good ones"
     small[NAMES.index("size")] = -2.6
-    told = reason_of({"reconstruction": 0.2, "appearance": 0.01}, NAMES, small, learnt, area)
+    told = reason_of({"reconstruction": 0.2, "appearance": 0.01}, NAMES, small, learnt, lambda: area)
     assert (told.key, told.high) == ("size", False)
     assert 0.97 < told.share < 1
-    told = reason_of({"reconstruction": 0.2, "appearance": 0.01}, NAMES, small * 0.5, learnt, area)
+    told = reason_of({"reconstruction": 0.2, "appearance": 0.01}, NAMES, small * 0.5, learnt, lambda: area)
     assert in_words(told) == "unusual combination of size, shape and colour"
-    assert reason_of({"reconstruction": 0.001, "appearance": 0.2}, NAMES, small, learnt, area) is area
+    assert reason_of({"reconstruction": 0.001, "appearance": 0.2}, NAMES, small, learnt, lambda: area) is area
 
 
 def test_an_area_is_told_by_its_share_and_lightness() -> None:

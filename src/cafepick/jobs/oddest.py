@@ -61,13 +61,13 @@ def write_oddest(
         OutputError: a file cannot be written.
     """
     order = np.argsort(-scores, kind="stable").tolist()
-    names, nothing = names_of(subjects.config), Reason("combination")
+    names = names_of(subjects.config)
     oddest = tuple(
         Odd(
             subjects.names[subjects.groups[one]],
             subjects.places[one],
             float(scores[one]),
-            reason_of({APPEARANCE: 0.0}, names, subjects.descriptors[one], appearance, nothing),
+            reason_of({APPEARANCE: 0.0}, names, subjects.descriptors[one], appearance, _no_area),
         )
         for one in order
     )
@@ -76,6 +76,10 @@ def write_oddest(
     write_image(folder / PICTURE, captioned_grid(subjects.crops[order[:shown]], captions))
     write_csv(folder / TABLE, COLUMNS, map(_row, oddest))
     return oddest[:shown]
+
+
+def _no_area() -> Reason:
+    return Reason("combination")
 
 
 def _caption(rank: int, odd: Odd, subject: SubjectKind) -> tuple[str, str]:

@@ -152,11 +152,11 @@ class Appearance:
         """(n, d) in standard deviations from the mean of good subjects."""
         return np.clip((self._in_usual_light(descriptors) - self.mean) / self.deviation, -FARTHEST, FARTHEST)
 
-    def ranks(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, d) share of good subjects in like light whose descriptor is smaller, 0..1; ties count half."""
-        x = self._in_usual_light(descriptors)
-        below = [(self.quantiles < row).sum(axis=0) + (self.quantiles <= row).sum(axis=0) for row in x]
-        return np.array(below).reshape(x.shape) / (2 * len(self.quantiles))
+    def ranks(self, descriptors: NDArray[np.float64], which: slice = slice(None)) -> NDArray[np.float64]:
+        """(n, d) share of good subjects in like light whose descriptor is smaller, 0..1, of some; ties count half."""
+        x, known = self._in_usual_light(descriptors)[:, which], self.quantiles[:, which]
+        below = [(known < row).sum(axis=0) + (known <= row).sum(axis=0) for row in x]
+        return np.array(below).reshape(x.shape) / (2 * len(known))
 
     @property
     def width(self) -> int:

@@ -10,7 +10,7 @@ from cafepick.scoring.fusion import APPEARANCE
 from cafepick.types import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -72,7 +72,7 @@ def reason_of(
     names: Sequence[str],
     descriptors: NDArray[np.float64],
     appearance: Appearance,
-    area: Reason,
+    area: Callable[[], Reason],
 ) -> Reason:
     """Choose the leading reason.
 
@@ -81,18 +81,18 @@ def reason_of(
         names: of the descriptors; none where they are projected and have no names.
         descriptors: of the subject; those after the names tell the light.
         appearance: what they are like for good subjects.
-        area: what the anomaly map shows.
+        area: gives what the anomaly map shows, if that is asked for.
     """
     leading = min(p_values, key=lambda name: (p_values[name], name != APPEARANCE))
     if leading != APPEARANCE:
-        return area
+        return area()
     if not names:
-        return Reason("combination") if appearance.places is None else area  # whose map shows what a closer look finds
+        return Reason("combination") if appearance.places is None else area()  # its map shows what a closer look finds
     x = appearance.standardised(descriptors[None])[0]
     most = int(np.argmax(np.abs(x)))
     if abs(x[most]) < TELLING:
         return Reason("combination")
-    below = float(appearance.ranks(descriptors[None])[0, most])
+    below = float(appearance.ranks(descriptors[None], slice(most, most + 1))[0, 0])
     high = bool(x[most] > 0)
     return Reason(comparative_of(names[most]), high, below if high else 1 - below)
 

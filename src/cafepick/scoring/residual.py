@@ -61,7 +61,7 @@ def pixel_threshold(maps: NDArray[np.float32], *, quantile: float) -> float:
 def segmentation(anomaly_map: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
     """Mark where a map (size, size) exceeds ``threshold``, leaving out regions too small to see."""
     above = (anomaly_map > threshold).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-    large = stats[:, cv2.CC_STAT_AREA] >= SMALLEST_REGION * anomaly_map.size
+    labels = np.asarray(cv2.connectedComponents(above, connectivity=8)[1], np.int32)
+    large = np.bincount(labels.ravel()) >= SMALLEST_REGION * anomaly_map.size
     large[0] = False  # what is not above the threshold
-    return np.asarray(large[np.asarray(labels, np.int32)], np.bool_)
+    return np.asarray(large[labels], np.bool_)

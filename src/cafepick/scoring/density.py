@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -111,7 +111,7 @@ class Remembered:
         return np.square(self.subjects).sum(axis=1)
 
 
-def _not_below(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+def _not_below(values: NDArray[Any], count: int) -> NDArray[Any]:
     """Return what ``count`` values of each row (n, m) do not exceed, (n,): the smallest such number, or little more.
 
     Of each ``FOLDED`` values of a row, only the least is looked at, where enough are left.

@@ -358,7 +358,7 @@ def test_digits_are_learnt_from_mnist(run: Run, data_dir: Path, tmp_path: Path) 
 
 
 def told(
-    folder: Path, *, recipe: str = "quick", photos: int = 300, alone: int = 0, variety: float | None = None
+    folder: Path, *, recipe: str = "quick", photos: int = 300, alone: tuple[str, ...] = (), variety: float | None = None
 ) -> str:
     """What the command says of a training that came out so."""
     lesson = Lesson(
@@ -375,6 +375,7 @@ def told(
         steps=1,
         subjects=400,
         held_back=200,
+        aside=("a.jpg", "b.jpg"),
         alone=alone,
         photos=photos,
         cut=0,
@@ -391,10 +392,16 @@ def test_few_photos_are_called_few(photos: int, warned: bool, tmp_path: Path) ->
     assert ("photos are few" in told(tmp_path, photos=photos)) == warned
 
 
-@pytest.mark.parametrize("alone", [0, 2])
-def test_a_threshold_from_an_unknown_light_is_told(alone: int, tmp_path: Path) -> None:
-    told_so = f"kept aside in a light that no other shows: {alone}; the threshold is then that of an unknown light"
+@pytest.mark.parametrize("alone", [(), ("b.jpg",), ("a.jpg", "b.jpg")])
+def test_a_threshold_from_an_unknown_light_is_told(alone: tuple[str, ...], tmp_path: Path) -> None:
+    told_so = f"the light of {', '.join(alone)} is like that of none learnt from"
     assert (told_so in told(tmp_path, alone=alone)) == bool(alone)
+
+
+def test_the_photos_that_set_the_threshold_are_named_where_they_are_few(tmp_path: Path) -> None:
+    said = told(tmp_path, photos=5)
+    assert "learnt from 400 good subjects in 3 photos\n" in said
+    assert "200 in a.jpg, b.jpg were kept aside" in said
 
 
 @pytest.mark.parametrize(("variety", "warned"), [(None, False), (0.0, True), (0.05, True), (0.3, False), (1.1, False)])

@@ -176,10 +176,10 @@ def summary(taught: Taught, lesson: Lesson) -> str:
 
     cut = taught.crop
     lines = [
-        f"{lesson.model}: learnt from {taught.subjects} of the good subjects in {taught.photos} photos",
+        f"{lesson.model}: learnt from {taught.subjects} good subjects in {taught.photos - len(taught.aside)} photos",
         f"each is {'a bean' if cut.subject == 'beans' else 'a whole photo'}, seen at {cut.size} x {cut.size} pixels"
         + ("" if cut.detail is None else f", and by a closer look at {cut.detail} x {cut.detail}"),
-        f"{taught.held_back} others, in other photos, were kept aside and set the threshold",
+        f"{taught.held_back} in {_named(taught.aside)} were kept aside and set the threshold",
     ]
     if taught.note:
         lines.append(taught.note)
@@ -207,6 +207,14 @@ def summary(taught: Taught, lesson: Lesson) -> str:
     return "\n".join(lines)
 
 
+MOST_NAMED: Final = 3
+"""Photos that are named; of more, their number is told."""
+
+
+def _named(photos: tuple[str, ...]) -> str:
+    return ", ".join(photos) if len(photos) <= MOST_NAMED else f"{len(photos)} photos"
+
+
 def _too_few(taught: Taught) -> list[str]:
     """Say of what there were too few for a threshold that holds and finds defects."""
     from cafepick.detector import FALSE_REJECT
@@ -220,8 +228,8 @@ def _too_few(taught: Taught) -> list[str]:
         )
     if taught.alone:
         lines.append(
-            f"photos kept aside in a light that no other shows: {taught.alone}; the threshold is then that of an "
-            f"unknown light, and many defects may pass: take two photos or more in each light, and train anew"
+            f"the light of {_named(taught.alone)} is like that of none learnt from: a threshold set there is that of "
+            f"an unknown light, and many defects may pass; take two photos or more in each light, and train anew"
         )
     if taught.held_back < least:
         lines.append(

@@ -109,10 +109,12 @@ class Taught:
     """Good subjects trained on."""
     held_back: int
     """Good subjects that set the threshold."""
-    alone: int
-    """Photos of these in a light that no photo trained on shows."""
+    aside: tuple[str, ...]
+    """The photos of these."""
+    alone: tuple[str, ...]
+    """Those of them in a light that no photo trained on shows."""
     photos: int
-    """Photos of all of these."""
+    """Photos of all good subjects."""
     cut: int
     empty: tuple[str, ...]
     failures: tuple[Failure, ...]
@@ -184,8 +186,8 @@ class _Good(NamedTuple):
     """All of them."""
     held: NDArray[np.bool_]
     """(n,) True for those kept aside."""
-    alone: int
-    """Photos of these in a light that no photo trained on shows."""
+    alone: tuple[int, ...]
+    """Their photos in a light that no photo trained on shows, as positions in ``subjects.names``."""
     learnt_from: Sample
     """Those that the networks learn from."""
     kept: Sample
@@ -225,7 +227,8 @@ def _told(good: _Good, *, finished: bool, step: int, steps: int) -> Taught:
         steps=steps,
         subjects=len(good.learnt_from.images),
         held_back=len(good.kept.images),
-        alone=good.alone,
+        aside=tuple(subjects.names[photo] for photo in np.unique(subjects.groups[good.held]).tolist()),
+        alone=tuple(subjects.names[photo] for photo in good.alone),
         photos=len(subjects.names),
         cut=subjects.cut,
         empty=subjects.empty,
@@ -353,7 +356,7 @@ def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, good: _Good, seconds:
         "photos": taught.photos,
         "subjects": taught.subjects,
         "held_back": taught.held_back,
-        "alone": taught.alone,
+        "alone": len(taught.alone),
         "held_back_sha256": digest_of(good.kept.images),
         "recipe": lesson.recipe_name,
         "gan": asdict(recipe.gan),

@@ -126,8 +126,8 @@ class HeldBack(NamedTuple):
 
     which: NDArray[np.bool_]
     """(n,) True where a subject is held back; at least one photo is, and at least one is not."""
-    alone: int
-    """Photos held back in a light that none of those to train on shows; 0 where light is not known."""
+    alone: tuple[int, ...]
+    """Photos held back in a light that none of those to train on shows; empty where light is not known."""
 
 
 def hold_back(groups: ArrayLike, share: float, seed: int, *, surfaces: ArrayLike | None = None) -> HeldBack:
@@ -147,7 +147,7 @@ def hold_back(groups: ArrayLike, share: float, seed: int, *, surfaces: ArrayLike
             that is not known: all photos are drawn alike.
 
     Returns:
-        Which subjects are held back, and how many photos of them are in a light of their own.
+        Which subjects are held back, and which of their photos are in a light of their own.
 
     Raises:
         ConfigError: the share is not between 0 and 1.
@@ -167,7 +167,8 @@ def hold_back(groups: ArrayLike, share: float, seed: int, *, surfaces: ArrayLike
     held = np.cumsum(sizes[drawn])[:-1]  # subjects held back with the first 1, 2, ... photos drawn; never with all
     count = 1 + int(np.argmin(np.abs(held - share * len(of_photo))))
     aside = np.isin(np.arange(len(photos)), drawn[:count])
-    return HeldBack(aside[of_photo.ravel()], 0 if lights is None else lights.alone(aside))
+    alone = [] if lights is None else lights.alone(aside)
+    return HeldBack(aside[of_photo.ravel()], tuple(int(photos[photo]) for photo in alone))
 
 
 def _lights(surfaces: NDArray[np.float64], of_photo: NDArray[np.int64], sizes: NDArray[np.int64]) -> Shown:

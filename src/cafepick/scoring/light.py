@@ -171,10 +171,10 @@ class Shown:
         alone.sort(key=lambda photo: -self._share(photo, self._without(photo, left)))
         return np.array(shown + alone, np.int64)
 
-    def alone(self, aside: NDArray[np.bool_]) -> int:
-        """Return how many photos of those ``aside`` (p,) lie in a light that none of the others shows."""
+    def alone(self, aside: NDArray[np.bool_]) -> list[int]:
+        """Return which photos of those ``aside`` (p,) lie in a light that none of the others shows."""
         others = self._lights(~aside)
-        return sum(self._share(photo, others) < ALONE for photo in np.flatnonzero(aside).tolist())
+        return [photo for photo in np.flatnonzero(aside).tolist() if self._share(photo, others) < ALONE]
 
     def _share(self, photo: int, lights: NDArray[np.float64]) -> float:
         """Return how many subjects the ``lights`` (k,) show in one like that of a photo, by how many it shows."""

@@ -158,7 +158,7 @@ def _teach(folder: Path, told: Told) -> dict[str, Any] | None:
         "steps": taught.steps,
         "subjects": taught.subjects,
         "held_back": taught.held_back,
-        "alone": taught.alone,
+        "alone": len(taught.alone),
         "skipped": _skipped(taught.failures, taught.empty),
         "oddest": [
             {"photo": odd.image, "box": odd.place.box._asdict(), "why": asdict(odd.why)} for odd in taught.oddest

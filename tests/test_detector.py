@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,10 +16,11 @@ from cafepick.beans.conditions import Conditions, Range
 from cafepick.beans.describe import describe_all
 from cafepick.config import FusionConfig, SearchConfig
 from cafepick.data.demo import DrawnTray, draw_tray
+from cafepick.detector import KEPT_ASIDE
 from cafepick.errors import ArtefactError, CalibrationError, ConfigError, PhotoError
 from cafepick.jobs.calibrate import Sample, calibrate_by_kept
 from cafepick.jobs.join import join
-from cafepick.scoring.calibrate import hold_back
+from cafepick.scoring.aside import hold_back
 from cafepick.scoring.frozen import Precision
 from cafepick.types import Judgement, Verdict
 
@@ -283,7 +285,8 @@ def test_a_model_that_learnt_from_other_descriptors_is_refused(fused: Detector, 
     ):
         save_artefact(tmp_path / "other.cafepick", header, artefact.tensors)
         with pytest.raises(
-            ArtefactError, match=r"descriptors of version \d, this cafepick measures those of version 6"
+            ArtefactError,
+            match=r"measures size, shape and colour otherwise \(version \d of the descriptors, here 6\): train anew$",
         ):
             Detector.load(tmp_path / "other.cafepick")
 
@@ -350,6 +353,17 @@ def test_a_light_that_no_good_photo_has_is_told(fused: Detector, drawn_trays: li
     assert len(Detector.oddities(detector, replace(photos[0], conditions=far))) == 1
     detector.facts["calibration"] = {"conditions": asdict(known)}
     assert len(detector.oddities(replace(photos[0], conditions=far))) == 2  # the distance, and the light
+
+
+@pytest.mark.parametrize(("alone", "source", "told"), [(2, KEPT_ASIDE, 1), (0, KEPT_ASIDE, 0), (2, "evening", 0)])
+def test_a_threshold_that_a_light_of_its_own_set_is_told(
+    tiny_detector: Detector, alone: int, source: str, told: int
+) -> None:
+    facts = {"training": {"alone": alone}, "calibration": {"source": source}}
+    detector = copy.copy(tiny_detector)
+    detector.facts = facts
+    assert len(detector.reservations()) == told
+    assert tiny_detector.reservations() == []
 
 
 def test_an_appearance_that_lacks_the_light_is_refused(fused: Detector, tmp_path: Path) -> None:

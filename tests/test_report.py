@@ -411,6 +411,18 @@ class TestTrust:
         assert self.grades(subjects={"good": 400, "defect": 0})[4] is Grade.UNKNOWN
 
     @LANGUAGES
+    @pytest.mark.parametrize(
+        ("alone", "source", "told"),
+        [(1, "kept aside in training", True), (0, "kept aside in training", False), (1, "evening", False)],
+    )
+    def test_a_threshold_of_an_unknown_light_calls_for_care(self, language, alone, source, told) -> None:
+        known = {"source": source, "subjects": 312}
+        changed = metrics_with(training={"photos": 3, "alone": alone}, calibration=known)
+        check = checks(read_results(changed), Words(language))[3]
+        said = {"en": "in a light that no other good photo showed", "ja": "ほかのどの良い写真とも違う光"}[language]
+        assert (check.grade is Grade.CARE, said in check.sentence) == (told, told)
+
+    @LANGUAGES
     def test_photos_that_the_model_learnt_from_call_for_care(self, report, language) -> None:
         seen = Omission("seen_before", "learnt_from", {"learnt": 7, "photos": 9}).as_json()
         changed = metrics_with(omitted=[seen])

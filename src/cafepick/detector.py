@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import cv2
 import numpy as np
 
+from cafepick import __version__
 from cafepick.artefact import Artefact, above, below, load_artefact, save_artefact
 from cafepick.beans.conditions import Conditions, Range, conditions_of, too_few_pixels
 from cafepick.beans.crop import box_of, crop_beans, crop_whole, kept_of, pixels_of
@@ -386,6 +387,10 @@ class Detector:
             found.append("the light is like that of no good photo, by the colour of the surface")
         return found
 
+    def reservations(self) -> list[str]:
+        """Say in words what speaks against the threshold whatever photo is judged; empty if nothing does."""
+        return reservations(self.facts)
+
     def _light_is_new(self, surface: tuple[float, float, float], shown: Range) -> bool:
         """Tell a new light, unless the surface is so different that this is said of itself."""
         light = None if self.appearance is None else self.appearance.light
@@ -508,6 +513,18 @@ class Detector:
         return replace(verdict, why=why, reason=in_words(why))
 
 
+def reservations(facts: Mapping[str, Any]) -> list[str]:
+    """Say in words what speaks against a model's threshold, of its facts or its file's header."""
+    alone = facts.get("training", {}).get("alone", 0)
+    if not alone or facts.get("calibration", {}).get("source") != KEPT_ASIDE:
+        return []
+    words = (
+        "the threshold was set in a light that no other good photo showed, so many defects may pass: run  cafepick "
+        "calibrate  on good ones in the light of these photos, or train on two photos or more in each light"
+    )
+    return [words]
+
+
 def shown_in_training(facts: Mapping[str, Any]) -> Range | None:
     """Return what the good photos of a training showed, of the facts of its model; None where it is not known."""
     now = facts.get("calibration", {})
@@ -524,10 +541,11 @@ def check_descriptors(path: str | Path, artefact: Artefact) -> None:
     """
     header = artefact.header
     if below(artefact.tensors, "appearance.") and header.get("descriptors", 1) != DESCRIPTORS:
+        made_by = header.get("versions", {}).get("cafepick", "unknown")
         raise ArtefactError(
-            f"{path} knows good subjects by descriptors of version {header.get('descriptors', 1)}, this cafepick "
-            f"measures those of version {DESCRIPTORS}: train anew, or use the cafepick that made it "
-            f"({header.get('versions', {}).get('cafepick', 'unknown')})"
+            f"{path} was trained by a cafepick that measures size, shape and colour otherwise (version "
+            f"{header.get('descriptors', 1)} of the descriptors, here {DESCRIPTORS}): train anew"
+            + ("" if made_by == __version__ else f", or use cafepick {made_by}, which made it")
         )
 
 

@@ -14,6 +14,7 @@ import pytest
 from cli_commands import Run, killed_after
 from PIL import Image
 
+from cafepick.artefact import load_artefact, save_artefact
 from cafepick.data.demo import DemoData
 from cafepick.data.sources import open_source
 from cafepick.detector import Detector
@@ -249,6 +250,34 @@ def test_photos_unlike_the_good_ones_are_warned_of(run: Run, taught: Path, test_
     assert "warning: the surface is much darker than in the good photos (1 of 1 photos, first tray.png)" in ran.err
     assert "run  cafepick calibrate" in ran.err
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"]
+
+
+def test_a_threshold_of_an_unknown_light_is_told_wherever_the_model_is_used(
+    run: Run, taught: Path, test_photos: Path, tmp_path: Path
+) -> None:
+    artefact, model = load_artefact(taught), tmp_path / "alone.cafepick"
+    training = artefact.header["training"]
+    save_artefact(model, {**artefact.header, "training": {**training, "alone": 1}}, artefact.tensors)
+    told = "the threshold was set in a light that no other good photo showed"
+    for which, known in ((model, True), (taught, False)):
+        out = tmp_path / which.stem
+        ran = run("detect", test_photos / "tray_000.jpg", "--model", which, "--out", out, *RATE)
+        assert (f"warning: {told}" in ran.err) == known
+        assert any(told in words for words in json.loads((out / "summary.json").read_text())["warnings"]) == known
+        assert (f"careful: {told}" in run("info", which).out) == known
+    (tmp_path / "alone.run").symlink_to(taught.with_suffix(".run"))
+    assert f"careful: {told}" in run("calibrate", "--model", model).err
+
+
+def test_info_says_if_a_model_cannot_judge_here(run: Run, taught: Path, tmp_path: Path) -> None:
+    artefact, model = load_artefact(taught), tmp_path / "old.cafepick"
+    save_artefact(model, {**artefact.header, "descriptors": 1}, artefact.tensors)
+    ran = run("info", model)
+    assert ran.status == 0
+    assert "careful: it cannot judge here: " in ran.out
+    versions = {**artefact.header["versions"], "cafepick": "0.0.1"}
+    save_artefact(model, {**artefact.header, "descriptors": 1, "versions": versions}, artefact.tensors)
+    assert "train anew, or use cafepick 0.0.1, which made it" in run("info", model).out
 
 
 def test_photos_from_far_are_warned_of_in_one_line(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def calibrate(
             ready = calibrate_by_kept(detector, kept, progress=report)
         else:
             photos = opened(source, purpose="train", pattern=pattern, outlines=outlines)
-            ready, subjects = calibrate_on(detector, photos, progress=report)
-            where, failures = str(photos.root), subjects.failures
+            ready, subjects = calibrate_on(detector, photos, where=source, progress=report)
+            where, failures = source, subjects.failures
             odd_size = size_not_learnt(detector, subjects.conditions)
         ready.save(model)
     record = ready.facts["calibration"]
@@ -80,6 +80,8 @@ def calibrate(
     if source is not None and not knows_other_light(ready) and tells_light(ready.crop) and ready.appearance is not None:
         typer.echo(f"their light is not learnt: that takes {ENOUGH_FOR_LIGHT} photos or more, of different beans")
     typer.echo(promise_in_words(ready.promise(ready.usual_rate())))
+    for words in ready.reservations():
+        typer.echo(f"careful: {words}", err=True)
     if odd_size is not None:
         typer.echo(
             f"careful: {odd_size}. A calibration does not teach other sizes, so the model will hardly tell these beans "

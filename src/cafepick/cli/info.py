@@ -18,6 +18,8 @@ def info(
 
     from cafepick.artefact import load_artefact
     from cafepick.cli.tables import print_facts
+    from cafepick.detector import check_descriptors, reservations
+    from cafepick.errors import ArtefactError
 
     artefact = load_artefact(model)
     if samples is not None:
@@ -31,6 +33,12 @@ def info(
     tensors = f"{len(artefact.tensors) - len(graph)} tensors, {numbers:,} numbers"
     beside = f", a graph of {sum(graph) / 1e6:.1f} MB" if graph else ""
     typer.echo(f"{tensors}{beside}, {model.stat().st_size / 1e6:.1f} MB")
+    for words in reservations(artefact.header):
+        typer.echo(f"careful: {words}")
+    try:
+        check_descriptors(model, artefact)
+    except ArtefactError as error:
+        typer.echo(f"careful: it cannot judge here: {error}")
 
 
 def _draw_samples(model: Path, picture: Path) -> None:

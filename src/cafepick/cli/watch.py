@@ -92,6 +92,8 @@ def watch(
         how = FeedOptions(fps=fps, realtime=realtime, idle=idle, give_up=give_up)
         feed = open_feed(source, how, stop=stop, notice=show.notice)
         detector = Detector.load(model, method=method.value, device=device)
+        for words in detector.reservations():
+            show.notice(words)
         job = Watch(
             tracking=TrackSettings(views=views, lead=lead, beyond=beyond),
             judging=JudgeSettings(

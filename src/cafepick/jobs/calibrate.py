@@ -267,7 +267,8 @@ def kept_aside(run: Path, detector: Detector) -> Sample:
         kept = Sample(tensors["crops"], tensors["descriptors"], tensors.get("unusual"), tensors.get("excess"))
     except (OSError, SafetensorError, KeyError) as error:
         raise CalibrationError(
-            f"there are no good subjects kept aside in {path}: name a folder of good photos that were not trained on"
+            f"there are no good subjects kept aside in {path}, where training leaves them beside a model of that name: "
+            f"name a folder of good photos that were not trained on"
         ) from error
     if digest_of(kept.images) != detector.facts.get("training", {}).get("held_back_sha256"):
         raise CalibrationError(

@@ -349,7 +349,7 @@ def _warnings(job: Inspection, journal: Journal, counts: dict[str, int]) -> tupl
         found.append(f"{bad} of {judged} subjects are NG, far more than good ones would give")
     if found:
         found.append("if these subjects are good, photograph about 200 of them so and run  cafepick calibrate")
-    return tuple(found)
+    return (*found, *job.detector.reservations())
 
 
 def _write_results(job: Inspection, journal: Journal, result: Inspected, seconds: float) -> None:

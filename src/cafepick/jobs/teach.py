@@ -23,7 +23,7 @@ from cafepick.jobs.runlog import RunLog
 from cafepick.jobs.seen import FIELD as LEARNT_FROM
 from cafepick.jobs.seen import KEPT, record_of
 from cafepick.scoring.appearance import check_enough
-from cafepick.scoring.calibrate import hold_back
+from cafepick.scoring.aside import hold_back
 from cafepick.scoring.exact import Networks
 from cafepick.scoring.light import COLOURS
 from cafepick.scoring.usual import check_enough_to_be_usual

@@ -62,6 +62,8 @@ ENGLISH: Final[dict[str, str]] = {
     "The answer above is no better than the worst of these points.",
     "calibration.some": "The limit between OK and NG was set with {n} {good} that training never saw.",
     "calibration.few": "The limit between OK and NG was set with only {n} {good}; 100 or more make it firm.",
+    "calibration.alone": "The limit between OK and NG was set in a light that no other good photo showed, so many "
+    "defects may pass: calibrate on {good} in the light of these photos, or train on two photos or more in each light.",
     "calibration.unknown": "It is not recorded how many {good} set the limit between OK and NG.",
     "promise.kept": "It promised to reject {promised} of the {good} by mistake and rejected {realised}: "
     "within the bound of {bound}.",

@@ -58,6 +58,8 @@ JAPANESE: Final[dict[str, str]] = {
     "上の結論は、各項目のうち最も悪い評価に合わせています。",
     "calibration.some": "OKとNGの境目は、学習に使っていない{good}{n}{unit}で決めました。",
     "calibration.few": "OKとNGの境目を決めた{good}は{n}{unit}だけです。100{unit}以上あれば安定します。",
+    "calibration.alone": "OKとNGの境目は、ほかのどの良い写真とも違う光で決まったため、"
+    "欠点を多く見逃すおそれがあります。この光の下の{good}で校正するか、同じ光で2枚以上ずつ撮って学習し直してください。",
     "calibration.unknown": "OKとNGの境目をいくつの{good}で決めたかは記録されていません。",
     "promise.kept": "約束した過検出率（良品を誤ってはじく割合）は{promised}、実際は{realised}で、"
     "上限の{bound}以内に収まりました。",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cafepick.data.sources import GOOD
+from cafepick.detector import reservations
 from cafepick.report.remarks import Remark, read_remark
 
 
@@ -58,6 +59,8 @@ class Results:
     unreadable: tuple[tuple[str, str], ...]
     """Photo and reason."""
     calibrated_with: int | None
+    calibrated_alone: bool
+    """Whether the threshold was set in a light that no other good photo showed."""
     """Good subjects that set the threshold."""
     threshold: float | None
     promised: Promise | None
@@ -115,6 +118,7 @@ def read_results(metrics: Mapping[str, Any]) -> Results:
             for entry in _list(subjects.get("unreadable"))
         ),
         calibrated_with=_count(_table(metrics.get("calibration")).get("subjects")),
+        calibrated_alone=bool(reservations({key: _table(metrics.get(key)) for key in ("training", "calibration")})),
         threshold=_number(metrics.get("threshold")),
         promised=_promise(_table(metrics.get("false_reject")), "promised"),
         promises=tuple(p for entry in _list(metrics.get("promise")) if (p := _promise(_table(entry), "rate"))),

@@ -136,6 +136,8 @@ def _calibration(results: Results, words: Words) -> Check:
     count = results.calibrated_with
     if count is None:
         return Check(Grade.UNKNOWN, words("calibration.unknown"))
+    if results.calibrated_alone:
+        return Check(Grade.CARE, words("calibration.alone"))
     few = count < ENOUGH_CALIBRATION
     return Check(
         Grade.CARE if few else Grade.SOUND, words("calibration.few" if few else "calibration.some", n=f"{count:,}")

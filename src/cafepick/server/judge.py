@@ -180,7 +180,7 @@ class Judge:
         highest = Promises(check.calibration_subjects).highest
         verdicts: list[Verdict] = detector.judge([prepared], false_reject=highest)[0]
         evidence.save(self._vault.evidence(check.id), verdicts)
-        return evidence.beans_of(verdicts, prepared.shape), detector.oddities(prepared)
+        return evidence.beans_of(verdicts, prepared.shape), [*detector.oddities(prepared), *detector.reservations()]
 
     def _detector(self, model: CheckModel, detectors: OrderedDict[str, Detector]) -> Detector:
         """Return a model's detector; the least recently used one is closed when there are too many."""

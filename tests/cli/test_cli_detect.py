@@ -83,6 +83,15 @@ def test_bad_files_are_named_counted_and_left_out(run: Run, taught: Path, test_p
     assert {entry["image"] for entry in unreadable} == {"truncated.jpg", "empty.png", "text.jpg"}
 
 
+def test_pictures_that_an_earlier_run_left_are_told(run: Run, taught: Path, test_photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    both = run("detect", test_photos, "--model", taught, "--out", out, *RATE)
+    assert "of an earlier run" not in both.err
+    one = run("detect", test_photos / "tray_000.jpg", "--model", taught, "--out", out, *RATE)
+    assert f"pictures of 1 other photos, of an earlier run, still lie in {out}" in one.err
+    assert {row["image"] for row in rows_of(out)} == {"tray_000.jpg"}
+
+
 def test_nothing_readable_is_an_error(run: Run, taught: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 not much of a photo")
     ran = run("detect", tmp_path / "broken.jpg", "--model", taught, "--out", tmp_path / "out", *RATE)

@@ -151,9 +151,11 @@ def test_needed_for_common_rates(rate, n):
 
 @pytest.mark.parametrize("ask", [Calibration.threshold, Calibration.upper_bound])
 def test_too_few_good_subjects(ask):
-    words = r"a false-reject rate of 1\.00 % needs at least 99 good subjects, got 98: add good photos or raise --false"
+    words = r"a false-reject rate of 1\.00 % needs at least 99 good subjects, got 98: add good photos, or raise "
+    words += r"--false-reject to 0\.0102 or more"
     with pytest.raises(CalibrationError, match=words):
         ask(Calibration.fit(np.arange(98)), 0.01)
+    assert ask(Calibration.fit(np.arange(98)), 0.0102) > 0
     assert ask(Calibration.fit(np.arange(99)), 0.01) > 0
 
 
@@ -161,8 +163,10 @@ def test_too_few_good_subjects(ask):
 def test_a_rate_outside_0_to_1(rate):
     calibration = Calibration.fit(np.arange(99))
     for ask in (calibration.threshold, calibration.upper_bound, needed):
-        with pytest.raises(ConfigError, match="--false-reject must lie between 0 and 1"):
+        with pytest.raises(ConfigError, match=r"--false-reject must lie between 0 and 1, both excluded, got"):
             ask(rate)
+    with pytest.raises(ConfigError, match=r"got 5: 5 % is 0\.05$"):
+        calibration.threshold(5)
     with pytest.raises(ConfigError, match="the confidence must lie between 0 and 1"):
         calibration.upper_bound(0.1, rate)
 

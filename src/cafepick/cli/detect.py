@@ -71,4 +71,6 @@ def detect(
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(options.promise_in_words(detector.promise(job.false_reject)))
     typer.echo(f"look at {out / 'overlays'}; the numbers are in {out / 'scores.csv'}")
+    if result.others:
+        typer.echo(f"pictures of {result.others} other photos, of an earlier run, still lie in {out}", err=True)
     raise typer.Exit(options.told_failures(result.failures))

@@ -109,6 +109,8 @@ class Inspected:
     finished: bool
     """False when the run was stopped before the last photo."""
     warnings: tuple[str, ...] = ()
+    others: int = 0
+    """Overlays of other photos, which an earlier run left in the folder of results."""
     """Signs that the photos are not like those that set the threshold, and what to do about it."""
 
 
@@ -153,7 +155,10 @@ def inspect_source(job: Inspection, *, progress: Progress, stopping: Callable[[]
                     finished = len(journal.rows) + len(failures) == len(job.source.items)
                     break
         counts = _counts(journal)
-        result = Inspected(len(journal.rows), counts, tuple(failures), finished, _warnings(job, journal, counts))
+        others = _others(job.out / "overlays", pictures.values())
+        result = Inspected(
+            len(journal.rows), counts, tuple(failures), finished, _warnings(job, journal, counts), others
+        )
         if finished:
             _write_results(job, journal, result, time.monotonic() - began)
     return result
@@ -189,6 +194,13 @@ def picture_names(names: Sequence[str]) -> dict[str, str]:
         name: str(path.with_suffix(".png")) if taken[path.with_suffix(".png")] == 1 else f"{path}.png"
         for name, path in inside.items()
     }
+
+
+def _others(folder: Path, pictures: Iterable[str]) -> int:
+    """Count the files in ``folder`` that belong to none of the ``pictures``, whatever their suffix."""
+    ours = {PurePosixPath(name).with_suffix("") for name in pictures}
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return sum(PurePosixPath(path.as_posix()).with_suffix("") not in ours for path in files)
 
 
 def _inside(name: str) -> PurePosixPath:

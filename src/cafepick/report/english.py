@@ -234,6 +234,7 @@ ENGLISH: Final[dict[str, str]] = {
     "made.history": "Earlier calibrations",
     "made.versions": "Versions and machine",
     "made.none": "not recorded",
+    "made.no_history": "none",
     "omitted": "What was not measured, and why",
     "omitted.about": "{about}: ",
     "omitted.end": ".",

@@ -231,6 +231,7 @@ JAPANESE: Final[dict[str, str]] = {
     "made.history": "以前の校正",
     "made.versions": "バージョンと計算機",
     "made.none": "記録なし",
+    "made.no_history": "なし",
     "omitted": "測定していない項目とその理由",
     "omitted.about": "{about}：",
     "omitted.end": "。",

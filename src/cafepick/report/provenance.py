@@ -63,7 +63,7 @@ def _group(name: str, facts: object, words: Words) -> Html:
 def _fact(key: str, value: Any, words: Words) -> Html:
     """Write one fact as a person would."""
     if value is None or value in ([], {}, ""):
-        return join([words("made.none")])
+        return join([words("made.no_history" if key == "history" and value == [] else "made.none")])
     if key == "seconds" and isinstance(value, int | float):
         return join([words.duration(value)])
     if key == "date":

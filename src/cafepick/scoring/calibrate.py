@@ -97,7 +97,7 @@ class Calibration:
         if len(self) < least:
             raise CalibrationError(
                 f"a false-reject rate of {100 * rate:#.3g} % needs at least {least} good subjects, got {len(self)}: "
-                f"add good photos or raise --false-reject"
+                f"add good photos, or raise --false-reject to {math.ceil(1e4 / (len(self) + 1)) / 1e4:g} or more"
             )
         count = len(self) + 1
         rank = round(rate * count)  # right, or one too many
@@ -137,7 +137,8 @@ def check_share(value: float, name: str) -> None:
         ConfigError: it is not between 0 and 1.
     """
     if not 0 < value < 1:
-        raise ConfigError(f"{name} must lie between 0 and 1, both excluded, got {value}")
+        hint = f": {value:g} % is {value / 100:g}" if 1 <= value < 100 else ""
+        raise ConfigError(f"{name} must lie between 0 and 1, both excluded, got {value}{hint}")
 
 
 def _beta_quantile(rank: int, count: int, confidence: float) -> float:

@@ -157,7 +157,7 @@ def load_checkpoint(folder: Path, learner: Learner, facts: RunFacts, *, name: st
     if differences:
         raise CheckpointError(
             f"{path} was made with other settings or images: {'; '.join(differences)}. Go on with those it was made "
-            f"with, or train in another run folder"
+            f"with (the same photos, --recipe, --set and --seed), or train in another run folder"
         )
     if header["step"] > facts.steps:
         raise CheckpointError(f"{path} is at step {header['step']} already, past the {facts.steps} asked for")

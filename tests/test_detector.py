@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cafepick.jobs.calibrate import Sample, calibrate_by_kept
 from cafepick.jobs.join import join
 from cafepick.scoring.aside import hold_back
 from cafepick.scoring.frozen import Precision
+from cafepick.scoring.fusion import Fusion
 from cafepick.types import Judgement, Verdict
 
 RATE = 0.05
@@ -288,6 +290,22 @@ def test_a_model_that_learnt_from_other_descriptors_is_refused(fused: Detector, 
             ArtefactError,
             match=r"measures size, shape and colour otherwise \(version \d of the descriptors, here 6\): train anew$",
         ):
+            Detector.load(tmp_path / "other.cafepick")
+
+
+def test_a_model_whose_parts_were_joined_by_other_scales_is_refused_without_an_appearance_too(
+    tiny_detector: Detector, drawn_trays: list[DrawnTray], tmp_path: Path
+) -> None:
+    crops = np.stack([crop.image for crop in tiny_detector.prepare(drawn_trays[0].photo).crops if crop])
+    parts = {"reconstruction": tiny_detector.score(crops).parts["reconstruction"]}
+    joined = tiny_detector.with_parts(None, {tiny_detector.way: Fusion.fit(parts, {"reconstruction": 1.0})})
+    joined.calibrated(joined.score(crops), {"source": "kept aside"}).save(tmp_path / "joined.cafepick")
+    tiny_detector.save(tmp_path / "plain.cafepick")
+    for name, refused in (("joined", True), ("plain", False)):
+        artefact = load_artefact(tmp_path / f"{name}.cafepick")
+        assert ("descriptors" in artefact.header) == refused
+        save_artefact(tmp_path / "other.cafepick", {**artefact.header, "descriptors": 5}, artefact.tensors)
+        with pytest.raises(ArtefactError, match="train anew") if refused else nullcontext():
             Detector.load(tmp_path / "other.cafepick")
 
 

@@ -198,10 +198,11 @@ class Detector:
         """
         self._calibrated()
         yardsticks = {name: known for name, known in self.yardsticks().items() if known.calibration is not None}
+        fused = any(known.fusion is not None for known in yardsticks.values())
         exact = yardsticks.pop("exact", Yardstick())
         header = {
             **self.facts,
-            **({} if self.appearance is None else {"descriptors": DESCRIPTORS}),
+            **({} if self.appearance is None and not fused else {"descriptors": DESCRIPTORS}),
             "crop": asdict(self.crop),
             **self.networks.to_header(),
             "search": asdict(self.search),
@@ -534,13 +535,14 @@ def shown_in_training(facts: Mapping[str, Any]) -> Range | None:
 
 
 def check_descriptors(path: str | Path, artefact: Artefact) -> None:
-    """Refuse a model that knows good subjects by descriptors that this cafepick does not measure.
+    """Refuse a model that knows good subjects by descriptors, or by scales, that this cafepick does not have.
 
     Raises:
         ArtefactError: it does.
     """
     header = artefact.header
-    if below(artefact.tensors, "appearance.") and header.get("descriptors", 1) != DESCRIPTORS:
+    of_them = any(name.startswith("appearance.") or "fusion." in name for name in artefact.tensors)
+    if of_them and header.get("descriptors", 1) != DESCRIPTORS:
         made_by = header.get("versions", {}).get("cafepick", "unknown")
         raise ArtefactError(
             f"{path} was trained by a cafepick that measures size, shape and colour otherwise (version "

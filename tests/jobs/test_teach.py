@@ -22,7 +22,7 @@ from cafepick.images import read_photo, write_image
 from cafepick.jobs.calibrate import calibrate_on
 from cafepick.jobs.evaluate import Evaluation, evaluate_source
 from cafepick.jobs.gather import gather
-from cafepick.jobs.seen import learnt_prints, print_of
+from cafepick.jobs.seen import KEPT, learnt_prints, print_of
 from cafepick.jobs.teach import Lesson, teach
 from cafepick.scoring.omissions import SEEN_BEFORE
 from cafepick.training.variety import COLLAPSED
@@ -116,7 +116,8 @@ def test_a_model_tells_how_varied_its_generator_draws(model: Path) -> None:
 def test_a_model_tells_whether_a_light_of_its_own_set_its_threshold(
     data: DemoData, model: Path, tmp_path: Path
 ) -> None:
-    assert load_artefact(model).header["training"]["alone"] == 0
+    training = load_artefact(model).header["training"]
+    assert (training["alone"], len(learnt_prints({"training": training})), KEPT in training) == (0, 4, False)
     photos = tmp_path / "photos"
     photos.mkdir()
     shutil.copy(data.train[0], photos)
@@ -266,6 +267,7 @@ def cloth_model(cloth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_too_fine_for_a_crop_is_told_by_a_closer_look(cloth_model: Path) -> None:
     random, detector = np.random.default_rng(6), Detector.load(cloth_model)
     assert (detector.crop.size, detector.crop.detail) == (SIZE, 160)
+    assert detector.facts["training"]["alone"] == 0, "what is measured on a grid tells no light"
     good, smeared = (
         [detector.inspect(woven(random, smeared=spoiled), false_reject=RATE)[0] for _ in range(12)]
         for spoiled in (False, True)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cafepick.errors import CalibrationError, ConfigError
 from cafepick.scoring.aside import hold_back
+from cafepick.scoring.light import Shown
 
 groups_ = st.lists(st.integers(0, 12), min_size=2, max_size=150).filter(lambda groups: len(set(groups)) > 1)
 shares = st.floats(0.01, 0.99)
@@ -73,9 +74,30 @@ def test_in_one_light_the_same_photos_are_held_back_as_where_light_is_not_known(
 def test_of_photos_that_are_all_alone_the_one_nearest_to_others_is_held_back():
     groups = np.repeat(np.arange(3), 10)
     surfaces = np.array([DAY, (90.0, 0.0, 7.0), EVENING])[[1, 2, 0]][groups]
-    for seed in range(5):
+    for seed in range(20):
         which, alone = hold_back(groups, 0.3, seed, surfaces=surfaces)
         assert (set(groups[which]) < {0, 2}, alone) == (True, tuple(set(groups[which])))
+
+
+def test_who_shows_the_light_of_one_held_back_is_not_held_back_too():
+    chain = np.array([(80.0, 0.0, 0.0), (86.0, 0.0, 0.0), (92.0, 0.0, 0.0)])  # the one amid shows the others' light
+    shown = Shown(chain, np.full(3, 10))
+    assert shown.parted([0, 1, 2], 20) == ([0, 2], [1])
+    assert shown.parted([2, 1, 0], 20) == ([2, 0], [1])
+    assert shown.parted([1, 0, 2], 20)[0] == [1]
+    assert shown.parted([0, 1, 2], 10) == ([0], [1, 2])
+    sizes = np.repeat(np.arange(3), (100, 6, 6))
+    for seed in range(20):
+        held = hold_back(sizes, 0.95, seed, surfaces=np.tile(DAY, (len(sizes), 1)))
+        assert held.alone == (), seed
+
+
+def test_enough_for_one_percent_are_not_made_more_by_photos_in_a_light_of_their_own():
+    groups = np.repeat(np.arange(11), 100)
+    surfaces = np.array([DAY, DAY, *((60.0 + 5 * number, 4.0 * number, 0.0) for number in range(9))])[groups]
+    for seed in range(5):
+        which, alone = hold_back(groups, 0.15, seed, surfaces=surfaces)
+        assert (set(groups[which]) < {0, 1}, which.sum(), alone) == (True, 100, ())
 
 
 def test_a_light_is_shown_by_photos_with_a_tenth_of_the_beans_or_more():

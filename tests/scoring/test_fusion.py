@@ -33,6 +33,12 @@ def test_surprise_of_exponential_scores_is_the_score() -> None:
     assert Surprise.fit(good).of(np.array([6.0, 12.0])) == pytest.approx([6.0, 12.0], rel=0.1)
 
 
+def test_a_tail_of_few_scores_does_not_rest_on_a_handful() -> None:
+    random = np.random.default_rng(3)
+    told = [Surprise.fit(random.exponential(size=168)).of(np.array([12.0]))[0] / 12 for _ in range(300)]
+    assert np.std(told) < 0.25  # by the highest 8 alone, a twentieth of them, it is 0.51
+
+
 def test_what_no_good_subject_reached_still_grows() -> None:
     good = np.arange(100.0)
     assert (np.diff(Surprise.fit(good).of(np.array([99.0, 100.0, 200.0, 1000.0]))) > 0).all()
@@ -144,6 +150,16 @@ def test_the_reason_names_what_stands_out_most() -> None:
     told = reason_of({"reconstruction": 0.2, "appearance": 0.01}, NAMES, small * 0.5, learnt, lambda: area)
     assert in_words(told) == "unusual combination of size, shape and colour"
     assert reason_of({"reconstruction": 0.001, "appearance": 0.2}, NAMES, small, learnt, lambda: area) is area
+
+
+def test_the_share_told_is_that_of_what_stands_out() -> None:
+    good = np.random.default_rng(2).normal(size=(400, len(NAMES)))
+    learnt = fit_appearance(good, seed=0)
+    x = np.zeros(len(NAMES))
+    x[NAMES.index("solidity")] = -2.7
+    told = reason_of({"appearance": 0.01}, NAMES, x, learnt, lambda: Reason("combination"))
+    expected = (good[:, NAMES.index("solidity")] > -2.7).mean()
+    assert (told.key, told.high, told.share) == ("solidity", False, pytest.approx(expected, abs=0.01))
 
 
 def test_an_area_is_told_by_its_share_and_lightness() -> None:

@@ -69,6 +69,15 @@ def test_specks_are_left_out() -> None:
     assert marked[20:22, 20:23].all()
 
 
+def test_pixels_that_touch_at_a_corner_are_one_region_and_a_thousandth_is_enough() -> None:
+    errors = np.zeros((100, 100), np.float32)
+    for step in range(10):
+        errors[20 + step, 30 + step] = errors[60, 30 + step] = 2
+    errors[60, 39] = 0
+    marked = segmentation(errors, 1.0)
+    assert (marked.sum(), marked[20, 30], marked[29, 39], marked[60].any()) == (10, True, True, False)
+
+
 def test_the_same_defect_is_no_speck_at_any_size() -> None:
     for size in (28, 64, 128):
         errors = np.zeros((size, size), np.float32)

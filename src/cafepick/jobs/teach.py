@@ -165,15 +165,14 @@ def teach(lesson: Lesson, *, progress: Progress, stopping: Callable[[], bool] = 
     check_writable(lesson.model)
     with made_folder(lesson.run):
         good = _good_ones(lesson, progress)
-        recipe = _with_length(lesson, count=len(good.learnt_from.images))
-        _check_enough_for(recipe, len(good.learnt_from.images))
-    networks, step = _train_all(
-        lesson, recipe, good.learnt_from.images, fabric=fabric, progress=progress, stopping=stopping
-    )
+        recipe = _with_length(lesson, count=good.learnt)
+        _check_enough_for(recipe, good.learnt)
+    crops = good.subjects.crops[~good.held]
+    networks, step = _train_all(lesson, recipe, crops, fabric=fabric, progress=progress, stopping=stopping)
     taught = _told(good, finished=networks is not None, step=step, steps=recipe.gan.steps + recipe.encoder.steps)
     if networks is None:
         return taught
-    taught = replace(taught, variety=_variety(networks, good.learnt_from.images, seed=lesson.seed))
+    taught = replace(taught, variety=_variety(networks, crops, seed=lesson.seed))
     facts = {**_facts(lesson, recipe, taught, good, time.monotonic() - began), **_prints(good, recipe)}
     detector = Detector(networks, crop=good.subjects.config, search=recipe.search, facts={"training": facts})
     return replace(taught, oddest=_save_joined(lesson, recipe, detector, good, progress))
@@ -188,10 +187,15 @@ class _Good(NamedTuple):
     """(n,) True for those kept aside."""
     alone: tuple[int, ...]
     """Their photos in a light that no photo trained on shows, as positions in ``subjects.names``."""
-    learnt_from: Sample
-    """Those that the networks learn from."""
-    kept: Sample
-    """Those kept aside."""
+
+    @property
+    def learnt(self) -> int:
+        """How many the networks learn from."""
+        return int(np.sum(~self.held))
+
+    def sample(self, which: NDArray[np.bool_]) -> Sample:
+        """Return some of them as a detector scores them."""
+        return Sample(self.subjects.crops[which], self.subjects.descriptors[which])
 
 
 def _good_ones(lesson: Lesson, progress: Progress) -> _Good:
@@ -207,8 +211,7 @@ def _good_ones(lesson: Lesson, progress: Progress) -> _Good:
     share = min(lesson.hold_back, MOST_HELD_BACK / len(subjects.crops))
     surfaces = subjects.descriptors[:, -COLOURS:] if tells_light(subjects.config) else None
     held, alone = hold_back(subjects.groups, share=share, seed=lesson.seed, surfaces=surfaces)
-    learnt_from, kept = (Sample(subjects.crops[rows], subjects.descriptors[rows]) for rows in (~held, held))
-    return _Good(subjects, held, alone, learnt_from, kept)
+    return _Good(subjects, held, alone)
 
 
 def _check_enough_for(recipe: Recipe, count: int) -> None:
@@ -225,8 +228,8 @@ def _told(good: _Good, *, finished: bool, step: int, steps: int) -> Taught:
         finished=finished,
         step=step,
         steps=steps,
-        subjects=len(good.learnt_from.images),
-        held_back=len(good.kept.images),
+        subjects=good.learnt,
+        held_back=int(np.sum(good.held)),
         aside=tuple(subjects.names[photo] for photo in np.unique(subjects.groups[good.held]).tolist()),
         alone=tuple(subjects.names[photo] for photo in good.alone),
         photos=len(subjects.names),
@@ -252,7 +255,8 @@ def _save_joined(
     lesson: Lesson, recipe: Recipe, detector: Detector, good: _Good, progress: Progress
 ) -> tuple[Odd, ...]:
     """Join the parts of the score, calibrate and save; return the good subjects least like the others."""
-    joined = join(detector, good.learnt_from, good.kept, recipe.fusion, seed=lesson.seed, progress=progress)
+    learnt_from, kept = good.sample(~good.held), good.sample(good.held)
+    joined = join(detector, learnt_from, kept, recipe.fusion, seed=lesson.seed, progress=progress)
     keep_aside(lesson.run, joined.kept)
     oddest: tuple[Odd, ...] = ()
     if joined.good is not None and joined.detector.appearance is not None:
@@ -357,7 +361,7 @@ def _facts(lesson: Lesson, recipe: Recipe, taught: Taught, good: _Good, seconds:
         "subjects": taught.subjects,
         "held_back": taught.held_back,
         "alone": len(taught.alone),
-        "held_back_sha256": digest_of(good.kept.images),
+        "held_back_sha256": digest_of(good.subjects.crops[good.held]),
         "recipe": lesson.recipe_name,
         "gan": asdict(recipe.gan),
         "encoder": asdict(recipe.encoder),

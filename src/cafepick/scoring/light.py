@@ -155,21 +155,32 @@ class Shown:
     counts: NDArray[np.int64]
     """(p,) subjects of each."""
 
-    def alone_last(self, photos: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Sort all ``photos`` so that the light of each is shown by some that come later, while there are such.
+    def parted(self, photos: Sequence[int], enough: float) -> tuple[list[int], list[int]]:
+        """Part photos into some whose lights the others show, and these.
 
-        These are in the order given. Those whose light none shows any more come last, the farthest from any other at
-        the very end.
+        Args:
+            photos: all of them, in the order in which they are taken.
+            enough: subjects; when the first part shows as many, no more are taken.
+
+        Returns:
+            Those taken, in the order given, and the others, the farther from all that are left the later.
         """
-        shown, alone, left = [], [], self._lights(np.ones(len(photos), np.bool_))
-        for photo in photos.tolist():
-            if self._share(photo, self._without(photo, left)) >= ALONE:
-                shown.append(photo)
-                left = self._without(photo, left)
+        taken: list[int] = []
+        left: list[int] = []
+        everything = self._lights(np.ones(len(photos), np.bool_))
+        shown = np.array([_kernel(self._means, surface) @ everything for surface in self.surfaces]) - self.counts
+        least = ALONE * self.counts
+        for photo in photos:
+            without = shown - self.counts[photo] * _kernel(self.surfaces, self._means[self._cells[photo]])
+            without[photo] = shown[photo]
+            serves = shown[photo] >= least[photo] and (without[taken] >= least[taken]).all()
+            if serves and self.counts[taken].sum() < enough:
+                taken.append(photo)
+                shown = without
             else:
-                alone.append(photo)
-        alone.sort(key=lambda photo: -self._share(photo, self._without(photo, left)))
-        return np.array(shown + alone, np.int64)
+                left.append(photo)
+        left.sort(key=lambda photo: -shown[photo] / self.counts[photo])
+        return taken, left
 
     def alone(self, aside: NDArray[np.bool_]) -> list[int]:
         """Return which photos of those ``aside`` (p,) lie in a light that none of the others shows."""
@@ -179,12 +190,6 @@ class Shown:
     def _share(self, photo: int, lights: NDArray[np.float64]) -> float:
         """Return how many subjects the ``lights`` (k,) show in one like that of a photo, by how many it shows."""
         return float(_kernel(self._means, self.surfaces[photo]) @ lights) / float(self.counts[photo])
-
-    def _without(self, photo: int, lights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the ``lights`` (k,) of all but one photo."""
-        others = lights.copy()
-        others[self._cells[photo]] -= self.counts[photo]
-        return others
 
     def _lights(self, photos: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return (k,) how many subjects photos show on surfaces of each cell."""

@@ -283,7 +283,7 @@ export const ENGLISH = {
   "training.failed": "The training did not succeed",
   "training.done": "{name} is ready",
   "training.done.facts": "It learnt from {learnt} beans. {kept} more set its threshold.",
-  "training.done.alone": "Photos that set it in a light that no other shows: {n}. So many defects may pass: take two photos or more in each light, and teach anew.",
+  "training.done.alone": "Photos that set it in a light like that of none learnt from: {n}. So many defects may pass: take two photos or more in each light, and teach anew.",
   "training.again": "Teach again",
   "training.check": "Check a tray",
   "training.report": "Report",

@@ -276,7 +276,7 @@ export const JAPANESE = {
   "training.failed": "学習できませんでした",
   "training.done": "{name}の準備ができました",
   "training.done.facts": "{learnt}粒で学習し、別の{kept}粒で境目を決めました。",
-  "training.done.alone": "境目を決めた写真のうち、ほかのどの写真とも光が違うもの：{n}枚。このままでは欠点を多く見逃すおそれがあります。同じ光で2枚以上ずつ撮り、もう一度教えてください。",
+  "training.done.alone": "境目を決めた写真のうち、学んだどの写真とも光が違うもの：{n}枚。このままでは欠点を多く見逃すおそれがあります。同じ光で2枚以上ずつ撮り、もう一度教えてください。",
   "training.again": "もう一度学習",
   "training.check": "トレーを検査",
   "training.report": "レポート",

@@ -148,7 +148,7 @@ class Light:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What lights a set of photos shows, to which and from which photos come and go."""
+    """What lights a set of photos shows, and which of them would still be shown without some of the photos."""
 
     surfaces: NDArray[np.float64]
     """(p, COLOURS) of photo 0, 1, ..."""

@@ -59,7 +59,7 @@ def recorded(network: Callable[[Tensor], Any], example: Tensor) -> Callable[[Ten
 
     def work(x: Tensor, given: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
         work_on(given)
-        return tuple(network(x))
+        return *network(x), x  # kept to the end: to let go of what Python holds, a program waits for the interpreter
 
     try:
         # What surrounds this call would be recorded, too.
@@ -74,6 +74,6 @@ def recorded(network: Callable[[Tensor], Any], example: Tensor) -> Callable[[Ten
     finally:
         work_on(weights)
     if not weights:
-        return program
+        return lambda x: program(x)[:-1]
     held = torch._C.ScriptList(weights)  # by torch itself: each use of what Python holds waits for the interpreter
-    return lambda x: program(x, held)
+    return lambda x: program(x, held)[:-1]

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import IO, Any, Final, Literal
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import func, select
 
 from cafepick.data.labels import COLUMNS as LABEL_COLUMNS
 from cafepick.data.sources import GOOD
 from cafepick.draw import overlay, panel, pictures
+from cafepick.images import to_png
 from cafepick.jobs.inspect import COLUMNS
 from cafepick.server import evidence
 from cafepick.server.checks import OF_CHECK, Checks, Filter, corrected_out
@@ -58,7 +57,7 @@ class Exports:
             raise ApiError(
                 404, "no_such_bean", f"there is no picture of bean {bean}: it is cut by the frame, or not there"
             )
-        return _png(panel(shown) if part is None else pictures(shown)[part.replace("_", " ")])
+        return to_png(panel(shown) if part is None else pictures(shown)[part.replace("_", " ")])
 
     def overlay(self, check: str, rate: float | None) -> bytes:
         """Return the PNG of the photo with its verdicts, at the recorded or another rate.
@@ -73,7 +72,7 @@ class Exports:
         beans = self._beans(check)
         shown = {} if found.empty else self._evidence(found)
         verdicts = evidence.verdicts_of(beans, shown, found.false_reject if rate is None else rate)
-        return _png(overlay(self._photos.pixels(self._photos.get(found.photo.id)), verdicts))
+        return to_png(overlay(self._photos.pixels(self._photos.get(found.photo.id)), verdicts))
 
     def scores(self, check: str) -> Iterator[str]:
         """Return ``scores.csv`` of one check, line by line.
@@ -255,10 +254,3 @@ def _lot(row: Any) -> LotOut:
         ng_area_share=before.area_share,
         corrected=corrected_out(after),
     )
-
-
-def _png(image: NDArray[np.uint8]) -> bytes:
-    written, content = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
-    if not written:
-        raise ApiError(500, "failed", "the picture cannot be written as PNG")
-    return content.tobytes()

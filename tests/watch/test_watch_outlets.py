@@ -182,16 +182,16 @@ def test_an_absent_server_is_told_of_once_and_when_it_is_back(
 
 def test_a_slow_or_absent_server_never_makes_the_work_wait(inbox: tuple[type[Inbox], str]) -> None:
     server, url = inbox
-    server.delay = 0.3
+    server.delay = 1.0
     slow = Background(Webhook(url), most=20)
     absent = Background(Webhook(f"http://127.0.0.1:{free_port()}/"), pauses=(0.01,), most=20)
     for sender in (slow, absent):
         began = time.monotonic()
         for bean in range(500):
             sender.put(result(bean))
-        assert time.monotonic() - began < 0.25
+        assert time.monotonic() - began < 0.9
         assert sender.discarded >= 380
-    slow.close(patience=3)
+    slow.close(patience=10)
     absent.close(patience=3)
     assert server.taken[-1]["bean"] == 499, "the newest are kept"
     counts = absent.counts()

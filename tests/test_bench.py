@@ -18,7 +18,8 @@ from cafepick.images import write_image
 from cafepick.scoring.exact import Networks
 from sheet_scenes import taken
 
-STAGES = ["decode", "find", "crop", "describe", "describe, score and judge", "draw", "write", "all of it"]
+JUDGING = "describe, score and judge"
+STAGES = ["decode", "find", "crop", "describe", JUDGING, f"{JUDGING}, 7 photos at once", "draw", "write", "all of it"]
 
 
 @pytest.fixture
@@ -38,7 +39,8 @@ def test_every_stage_is_measured(photo: Path) -> None:
         assert stage["runs"] >= bench.FEWEST
         assert 0 < stage["p50_ms"] <= stage["p99_ms"]
         assert stage["beans_a_second"] == pytest.approx(1e3 * stage["beans"] / stage["p50_ms"], rel=0.1)
-    assert stages["decode"]["beans"] > 20
+    beans = stages["decode"]["beans"]
+    assert 6 * beans < bench.MANY <= 7 * beans == stages[STAGES[5]]["beans"]
     assert stages["all of it"]["p50_ms"] > stages["find"]["p50_ms"]
     shares = [stage["share_of_peak"] for stage in told["stages"] if stage["share_of_peak"] is not None]
     assert len(shares) == len(bench.BATCHES) * len(told["machine"]["gflops"])
@@ -62,8 +64,10 @@ def test_a_model_that_measures_on_a_sheet_finds_and_cuts_on_the_flat_sheet() -> 
     drawn = taken(5, tilt=25.0, azimuth=60.0).photo
     measured = bench.measure(detector, photo=drawn, seconds=0, progress=lambda *_: None)
     names = [stage.stage for stage in measured.stages]
-    assert names[: len(STAGES) + 1] == ["decode", "flatten", *STAGES[1:]]
-    assert {stage.beans for stage in measured.stages[: len(STAGES)]} == {12}
+    together = f"{JUDGING}, 22 photos at once"
+    assert names[: len(STAGES) + 1] == ["decode", "flatten", *STAGES[1:5], together, *STAGES[6:]]
+    beans = [stage.beans for stage in measured.stages[: len(STAGES) + 1]]
+    assert beans == [12] * 6 + [22 * 12] + [12] * 3
 
 
 def test_a_photo_without_beans_is_refused(tmp_path: Path) -> None:

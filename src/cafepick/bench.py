@@ -12,6 +12,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,6 +48,8 @@ FEWEST: Final = 5
 """Runs of each stage, however long they take."""
 BATCHES: Final = (1, 16, 64, 256)
 """Crops scored together."""
+MANY: Final = 256
+"""Beans that are judged together, at least, where it is measured what many at once bring."""
 SIDE: Final = {"cpu": 1024, "cuda": 8192}
 """Side of the square matrices whose product is taken for the machine's peak."""
 
@@ -173,8 +176,8 @@ def _stages(
     verdicts = detector.judge([prepared], false_reject=rate)[0]
     drawn = overlay(photo, verdicts)
 
-    def stage(name: str, work: Callable[[], object], **facts: Any) -> Callable[[float], Stage]:
-        return lambda seconds: _timed(name, len(cut), work, seconds, networks.device, **facts)
+    def stage(name: str, work: Callable[[], object], photos: int = 1, **facts: Any) -> Callable[[float], Stage]:
+        return lambda seconds: _timed(name, photos * len(cut), work, seconds, networks.device, **facts)
 
     yield stage("decode", lambda: read_photo(file))
     if detector.crop.subject == "beans":
@@ -186,8 +189,10 @@ def _stages(
         yield stage("find", lambda: scene_of(pixels))
         yield stage("crop", lambda: crop_beans(pixels, scene, crop))
     yield stage("describe", lambda: descriptors_of(cut, detector.crop))
-    judge = partial(detector.judge, [prepared], false_reject=rate)
-    yield stage("describe, score and judge", judge, precision=detector.precision)
+    for photos in sorted({1, ceil(MANY / len(cut))}):
+        judge = partial(detector.judge, [prepared] * photos, false_reject=rate)
+        name = "describe, score and judge" + (f", {photos} photos at once" if photos > 1 else "")
+        yield stage(name, judge, photos, precision=detector.precision)
     yield stage("draw", lambda: overlay(photo, verdicts))
     yield stage("write", lambda: write_image(drawing, drawn))
     yield stage("all of it", lambda: _all_of_it(detector, file, drawing, rate), precision=detector.precision)

@@ -10,7 +10,6 @@ one thread; zeros fill up the last pass. More cores take more passes side by sid
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field, replace
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -20,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cafepick.cores import shared
-from cafepick.scoring.frozen import Precision, distance
+from cafepick.scoring.frozen import Precision, distance, frozen_copy, laid_out
 from cafepick.scoring.packed import (
     HALF,
     PackedComparison,
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from cafepick.models.discriminator import Discriminator
     from cafepick.models.encoder import Encoder
     from cafepick.models.generator import Generator
-
-Network = TypeVar("Network", bound=nn.Module)
 
 PASS: Final = 16
 """Images that a network sees in one pass, always: 32 would be 5 % quicker a core, and keep a single bean waiting."""
@@ -84,7 +81,7 @@ class Restoring:
         cls, encoder: Encoder, decoder: Generator, comparison: ComparisonHead, discriminator: Discriminator
     ) -> Restoring:
         """Copy the networks, which stay as they are."""
-        return cls(_frozen(encoder), _frozen(decoder), _frozen(comparison), _frozen(discriminator))
+        return cls(frozen_copy(encoder), frozen_copy(decoder), frozen_copy(comparison), frozen_copy(discriminator))
 
     def look(self, images: Float[Tensor, "b c h w"]) -> OnePass:
         """Score one pass of images, pixels in [-1, 1]."""
@@ -268,11 +265,4 @@ def _in_passes(
 def _filled(rows: Tensor) -> Tensor:
     """Return exactly ``PASS`` rows, in channels-last order, which is the quickest; zeros where there are none."""
     missing = PASS - len(rows)
-    filled = torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows
-    return filled.contiguous(memory_format=torch.channels_last)
-
-
-def _frozen(network: Network) -> Network:
-    """Copy a network, its weights laid out for images in channels-last order whatever they were before."""
-    plain = copy.deepcopy(network).eval().requires_grad_(False)
-    return plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload] - missing in the stub
+    return laid_out(torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows)

@@ -47,7 +47,7 @@ class FrozenPair:
         cls, generator: Generator, discriminator: Discriminator, *, weight: float, precision: Precision = "float32"
     ) -> FrozenPair:
         """Copy the networks, which stay as they are."""
-        return cls(_frozen(generator), _frozen(discriminator), weight, precision)
+        return cls(frozen_copy(generator), frozen_copy(discriminator), weight, precision)
 
     def score(self, residual: Float[Tensor, "*n"], discrimination: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """Return the anomaly score, Schlegl et al. 2017, eq. 6."""
@@ -99,14 +99,19 @@ def distance(a: Float[Tensor, "n ..."], b: Float[Tensor, "n ..."]) -> Float[Tens
     return (a - b).abs().flatten(1).sum(dim=1)
 
 
-def _frozen(network: Network) -> Network:
-    """Copy a network, as if it came from a file: training may have left its weights in channels-last order."""
+def frozen_copy(network: Network) -> Network:
+    """Copy a network that nothing trains, its weights laid out for images in channels-last order."""
     plain = copy.deepcopy(network).eval().requires_grad_(False)
-    return plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload] - missing in the stub
+    return plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload] - missing in the stub
+
+
+def laid_out(rows: Tensor) -> Tensor:
+    """Return rows as networks read them the quickest: images in channels-last order."""
+    return rows.contiguous(memory_format=torch.channels_last if rows.ndim == 4 else torch.contiguous_format)
 
 
 def _passes(rows: Tensor) -> list[Tensor]:
     """Split into parts of ``SLOTS`` rows, at least one part; zeros fill up the last."""
     missing = -len(rows) % SLOTS if len(rows) else SLOTS
     padded = torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])])
-    return list(padded.contiguous().split(SLOTS))
+    return list(laid_out(padded).split(SLOTS))

@@ -185,8 +185,10 @@ def _best(networks: FrozenPair, task: Task, found: dict[Job, Found]) -> SearchRe
     z = task.starts.clone()  # (n, restarts, latent)
     for job, result in found.items():
         z[job] = result.z
-    scores = [networks.score(*networks.compare(z[:, r], task.images, task.features)[1:]) for r in range(restarts)]
-    winner = torch.stack(scores, dim=1).argmin(dim=1)  # (n,)
+    winner = torch.zeros(n, dtype=torch.int64, device=z.device)
+    if restarts > 1:
+        scores = [networks.score(*networks.compare(z[:, r], task.images, task.features)[1:]) for r in range(restarts)]
+        winner = torch.stack(scores, dim=1).argmin(dim=1)  # (n,)
     best_z = z[torch.arange(n), winner]
     drawn = networks.compare(best_z, task.images, task.features)
     ends = [found[Job(*job)] for job in enumerate(winner.tolist())]

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cafepick.scoring.frozen import SLOTS, FrozenPair
+from cafepick.scoring.frozen import SLOTS, FrozenPair, laid_out
 
 if TYPE_CHECKING:
     from collections import deque
@@ -64,7 +64,7 @@ class Slots:
     def __init__(self, networks: FrozenPair, task: Task, config: SearchConfig) -> None:
         self.networks, self.task, self.config = networks, task, config
         self.jobs: list[Job | None] = [None] * SLOTS
-        self.images = task.images.new_zeros(SLOTS, *task.images.shape[1:])
+        self.images = laid_out(task.images.new_zeros(SLOTS, *task.images.shape[1:]))
         self.features = task.features.new_zeros(SLOTS, *task.features.shape[1:])
         latent = task.starts.shape[-1]
         self.z, self.best_z, self.mean, self.square = (task.starts.new_zeros(SLOTS, latent) for _ in range(4))

@@ -94,7 +94,7 @@ def test_a_detector_that_has_judged_can_be_pickled(
 
 
 def test_save_and_load_change_nothing(tiny_detector: Detector, tiny_model: Path, drawn_trays: list[DrawnTray]) -> None:
-    loaded = Detector.load(tiny_model)
+    loaded = Detector.load(tiny_model, precision=tiny_detector.precision)
     photo = drawn_trays[0].photo
     before, after = (d.inspect(photo, false_reject=RATE) for d in (tiny_detector, loaded))
     np.testing.assert_array_equal(scores(before), scores(after))
@@ -251,7 +251,7 @@ def test_a_fused_detector_is_the_same_after_save_and_load(
     fused: Detector, drawn_trays: list[DrawnTray], tmp_path: Path
 ) -> None:
     fused.save(tmp_path / "fused.cafepick")
-    again = Detector.load(tmp_path / "fused.cafepick")
+    again = Detector.load(tmp_path / "fused.cafepick", precision=fused.precision)
     for ours, theirs in zip(fused.inspect(drawn_trays[2].photo), again.inspect(drawn_trays[2].photo), strict=True):
         assert theirs.scores == ours.scores
         assert (theirs.p_value, theirs.parts, theirs.reason) == (ours.p_value, ours.parts, ours.reason)

@@ -80,6 +80,26 @@ def test_a_machine_without_bfloat16_judges_in_float32(
     assert Detector.load(tmp_path / "again.cafepick").way == "fast"
 
 
+def test_searches_walk_in_the_quickest_precision_and_are_held_against_the_same_thresholds(
+    detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_machine(monkeypatch, with_bfloat16=True)
+    calibrated(detector.with_search(SearchConfig(steps=30, refine_steps=10, candidates=2))).save(
+        tmp_path / "m.cafepick"
+    )
+    for method in ("exact", "refine"):
+        half = Detector.load(tmp_path / "m.cafepick", method=method)
+        full = Detector.load(tmp_path / "m.cafepick", method=method, precision="float32")
+        assert (half.precision, full.precision) == ("bfloat16", "float32")
+        assert half.threshold(0.1) == full.threshold(0.1)
+        found, expected = half.score(CROPS).score, full.score(CROPS).score
+        assert not np.array_equal(found, expected)
+        np.testing.assert_allclose(found, expected, rtol=0.03)
+        assert abs(found - expected).mean() < 0.1 * expected.std()
+    on_a_machine(monkeypatch, with_bfloat16=False)
+    assert Detector.load(tmp_path / "m.cafepick", method="exact").precision == "float32"
+
+
 def test_a_precision_without_thresholds_scores_but_does_not_judge(
     detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

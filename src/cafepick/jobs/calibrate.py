@@ -81,12 +81,12 @@ def score_each(detector: Detector, good: Sample, *, stage: str, progress: Progre
     The quick ones see all of them, the others, which search, ``MOST_SEARCHED`` at most, drawn once and for all. The
     method fast is also run in bfloat16 where that is native.
     """
-    quickest, *searching = detector.networks.methods
-    half = quickest == "fast" and (half_is_native(detector.networks) or detector.way == HALF_FAST)
-    plan = [detector.using(method, precision="float32") for method in (quickest, *searching)]
+    methods = detector.networks.methods
+    half = methods[0] == "fast" and (half_is_native(detector.networks) or detector.way == HALF_FAST)
+    plan = [detector.using(method, precision="float32" if method == "fast" else None) for method in methods]
     plan += [detector.using("fast", precision="bfloat16")] if half else []
     some = np.sort(np.random.default_rng(0).permutation(len(good.images))[:MOST_SEARCHED])
-    chosen = [some if one.method in searching else np.arange(len(good.images)) for one in plan]
+    chosen = [some if one.method in methods[1:] else np.arange(len(good.images)) for one in plan]
     total, done = sum(map(len, chosen)), 0
     scored: dict[str, Scored] = {}
     for one, rows in zip(plan, chosen, strict=True):

@@ -182,7 +182,7 @@ class Networks:
             images: crops.
             search: of ``exact`` and ``refine``, and lambda of all.
             method: one of ``methods``.
-            precision: of ``fast``.
+            precision: of the pass of ``fast``; of the walk of ``exact`` and ``refine``, whose scores are float32.
             progress: called with how many are done and how many there are.
 
         Returns:
@@ -193,14 +193,15 @@ class Networks:
         """
         pixels = self._pixels(images)
         if method == "exact":
-            found = search_latent(self.generator, self.discriminator, pixels, search, on_progress=progress)
+            networks = self.generator, self.discriminator
+            found = search_latent(*networks, pixels, search, precision=precision, on_progress=progress)
             maps = anomaly_maps(to_float(images), _pictures(found.reconstruction))
             return _scored(found, maps, {RECONSTRUCTION: _numbers(found.score)})
         quick = self._quick(f"the method {method}")
         if method == "fast":
             seen = look_once(quick, pixels, precision=precision, on_progress=progress)
         else:
-            seen = look_closer(quick, pixels, search, on_progress=progress)
+            seen = look_closer(quick, pixels, search, precision=precision, on_progress=progress)
         anomaly = (1 - search.weight) * seen.residual + search.weight * seen.discrimination
         parts = {RECONSTRUCTION: _numbers(anomaly), COMPARISON: _numbers(seen.logit)}
         return _scored(seen, seen.map.cpu().numpy(), parts)

@@ -124,6 +124,21 @@ class Layer(nn.Module):
             pairs=pairs,
         )
 
+    @classmethod
+    def backwards(
+        cls, module: nn.Conv2d | nn.ConvTranspose2d, norm: nn.Module | None = None, *, side: int = 0
+    ) -> Layer:
+        """Pack what takes a gradient by the result of a layer and its batch norm to one by what the layer was given.
+
+        Args:
+            module: with square kernels.
+            norm: the batch norm behind it, if there is one.
+            side: of what the layer was given; a transposed one tells it by itself.
+        """
+        weight, _ = _folded(module, norm)
+        surplus = None if isinstance(module, nn.ConvTranspose2d) else _left_over(module, side)
+        return cls(weight, None, stride=int(module.stride[0]), padding=int(module.padding[0]), output_padding=surplus)
+
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c', h', w')."""
         if being_recorded():
@@ -133,6 +148,37 @@ class Layer(nn.Module):
             convolve = getattr(torch.ops.mkldnn, self.operator)
             x = convolve(x, self.weight, self.bias, *self.geometry, 1, self.after, slope, "")
         return unpaired(x) if self.pairs else x
+
+
+class ToPixels(nn.Module):
+    """A transposed convolution of stride 2 to few channels: by the pixels of 2 x 2 blocks where it doubles the side.
+
+    Args:
+        weight: (i, o, k, k), float32.
+        bias: float32.
+        padding: of rows and columns.
+        output_padding: of both.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, padding: int, output_padding: int) -> None:
+        super().__init__()
+        self.in_blocks = weight.shape[-1] - 2 - 2 * padding + output_padding == 0
+        if self.in_blocks:
+            blocks = blocks_of_transposed(weight, padding)
+            self.layer = Layer(blocks, None if bias is None else bias.repeat(4), stride=1, padding=1)
+        else:
+            self.layer = Layer(weight, bias, stride=2, padding=padding, output_padding=output_padding)
+
+    @classmethod
+    def backwards(cls, module: nn.Conv2d, *, side: int) -> ToPixels:
+        """Pack what takes a gradient by a convolution of stride 2 to one by its pixels, ``side`` in a row."""
+        padding = int(module.padding[0])
+        return cls(module.weight, None, padding=padding, output_padding=_left_over(module, side))
+
+    def forward(self, x: Tensor, then: Callable[[Tensor], Tensor] = lambda pixels: pixels) -> Tensor:
+        """(b, i, h, w) -> (b, o, h', w'); ``then`` is done with each number before it gets to its place."""
+        x = then(self.layer(x))
+        return unblocked(x) if self.in_blocks else x
 
 
 class PackedEncoder(nn.Module):
@@ -169,15 +215,27 @@ class PackedGenerator(nn.Module):
         self.register_buffer("weight", weight.detach().to(HALF))
         self.register_buffer("bias", shift.repeat(base**2).detach().to(HALF))
         self.shape = (base, base, channels)
-        self.layers = nn.Sequential(*(Layer.of(block[0], "relu", block[1]) for block in _blocks(generator)))
-        self.to_image, self.in_blocks = _twice_to_image(generator.to_image)
+        self.layers = nn.ModuleList(Layer.of(block[0], "relu", block[1]) for block in _blocks(generator))
+        last = generator.to_image
+        surplus, bias = int(last.output_padding[0]), None if last.bias is None else 2 * last.bias
+        self.to_twice_image = ToPixels(2 * last.weight, bias, padding=int(last.padding[0]), output_padding=surplus)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return images in [-1, 1]."""
+        return self.draw(self.maps(z)[-1])
+
+    def maps(self, z: Tensor) -> list[Tensor]:
+        """Return what z is projected to, and what every block makes of it, coarsest first, bfloat16."""
         x = linear(z.to(HALF), self.weight, self.bias).relu_().unflatten(1, self.shape).permute(0, 3, 1, 2)
+        maps = [x]
+        for layer in self.layers:
+            maps.append(layer(maps[-1]))
+        return maps
+
+    def draw(self, x: Tensor) -> Tensor:
+        """Return images, of the last of the maps."""
         # tanh x = 2 sigmoid 2x - 1, in a third of the time
-        image = self.to_image(self.layers(x)).float().sigmoid_().mul_(2).sub_(1)
-        return unblocked(image) if self.in_blocks else image
+        return self.to_twice_image(x, lambda twice: twice.float().sigmoid_().mul_(2).sub_(1))
 
 
 class PackedDiscriminator(nn.Module):
@@ -322,15 +380,9 @@ def unblocked(x: Float[Tensor, "b 4*o h w"]) -> Float[Tensor, "b o 2*h 2*w"]:
     return rows.reshape(count, 2 * height, 2 * width, channels // 4).permute(0, 3, 1, 2)
 
 
-def _twice_to_image(module: nn.ConvTranspose2d) -> tuple[Layer, bool]:
-    """Return twice the generator's last layer, and whether it gives each pixel of a 2 x 2 block as a channel."""
-    kernel, padding, surplus = module.kernel_size[0], int(module.padding[0]), int(module.output_padding[0])
-    weight, bias = 2 * module.weight, None if module.bias is None else 2 * module.bias
-    if kernel - 2 - 2 * padding + surplus != 0:  # the side does not double exactly
-        stride = int(module.stride[0])
-        return Layer(weight, bias, stride=stride, padding=padding, output_padding=surplus), False
-    in_blocks = blocks_of_transposed(weight, padding)
-    return Layer(in_blocks, None if bias is None else bias.repeat(4), stride=1, padding=1), True
+def _left_over(module: nn.Conv2d, side: int) -> int:
+    """Return how many rows below, of so many, a convolution does not reach."""
+    return (side + 2 * int(module.padding[0]) - int(module.kernel_size[0])) % int(module.stride[0])
 
 
 def _folded(module: nn.Conv2d | nn.ConvTranspose2d, norm: nn.Module | None) -> tuple[Tensor, Tensor | None]:

@@ -420,6 +420,30 @@ def test_png_is_not_much_larger_than_it_must_be(drawn_trays: list[DrawnTray]):
     assert len(to_png(photo)) < 1.3 * small.tell()
 
 
+@pytest.mark.parametrize(
+    ("image", "error"),
+    [
+        (np.zeros((4, 4, 4), np.uint8), r"is \(H, W\).*, got \(4, 4, 4\) uint8"),
+        (np.zeros((4, 4, 3), np.float32), r"got \(4, 4, 3\) float32"),
+        (np.zeros((4, 4), np.uint16), r"got \(4, 4\) uint16"),
+        (np.zeros((4,), np.uint8), r"got \(4,\) uint8"),
+        (np.zeros((0, 4), np.uint8), r"must not be empty, got \(0, 4\)"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_what_is_no_image_is_refused(tmp_path: Path, image: np.ndarray, error: str, name: str):
+    with pytest.raises(ValueError, match=error):
+        write_image(tmp_path / name, image)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mask_takes_few_bytes(tmp_path: Path):
+    mask = np.zeros((900, 700), np.uint8)
+    mask[300:500, 100:650] = 255
+    write_image(tmp_path / "mask.png", mask)
+    assert (tmp_path / "mask.png").stat().st_size < 4000
+
+
 def test_what_png_cannot_hold_is_refused(tmp_path: Path):
     with pytest.raises(OutputError, match="an image of 1000001 x 1 pixels is too large for PNG"):
         write_image(tmp_path / "wide.png", np.zeros((1, 1_000_001), np.uint8))
@@ -507,7 +531,6 @@ FORKED = """
 import os, signal, sys, threading
 from pathlib import Path
 from cafepick import images
-from cafepick.data.demo import DrawnTray
 reading, done = threading.Event(), threading.Event()
 def read():
     with images._without_warnings():

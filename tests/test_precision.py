@@ -14,6 +14,7 @@ from cafepick.errors import CalibrationError
 from cafepick.jobs.calibrate import Sample, calibrate
 from cafepick.models.build import build_comparison, build_discriminator, build_encoder, build_generator
 from cafepick.scoring.exact import Networks
+from cafepick.scoring.packed import can_pack
 
 MODEL = ModelConfig(size=32, width=8, latent=12, kernel=4, batch_norm=False)
 CROPS = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
@@ -80,24 +81,34 @@ def test_a_machine_without_bfloat16_judges_in_float32(
     assert Detector.load(tmp_path / "again.cafepick").way == "fast"
 
 
-def test_searches_walk_in_the_quickest_precision_and_are_held_against_the_same_thresholds(
+@pytest.mark.skipif(not can_pack(), reason="this torch has no packed convolutions")
+def test_exact_walks_in_the_quickest_precision_and_is_held_against_the_same_thresholds(
     detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_a_machine(monkeypatch, with_bfloat16=True)
-    calibrated(detector.with_search(SearchConfig(steps=30, refine_steps=10, candidates=2))).save(
-        tmp_path / "m.cafepick"
-    )
-    for method in ("exact", "refine"):
-        half = Detector.load(tmp_path / "m.cafepick", method=method)
-        full = Detector.load(tmp_path / "m.cafepick", method=method, precision="float32")
-        assert (half.precision, full.precision) == ("bfloat16", "float32")
-        assert half.threshold(0.1) == full.threshold(0.1)
-        found, expected = half.score(CROPS).score, full.score(CROPS).score
-        assert not np.array_equal(found, expected)
-        np.testing.assert_allclose(found, expected, rtol=0.03)
-        assert abs(found - expected).mean() < 0.1 * expected.std()
+    search = SearchConfig(steps=30, refine_steps=10, candidates=2)
+    calibrated(detector.with_search(search)).save(tmp_path / "m.cafepick")
+    half = Detector.load(tmp_path / "m.cafepick", method="exact")
+    full = Detector.load(tmp_path / "m.cafepick", method="exact", precision="float32")
+    assert (half.precision, full.precision) == ("bfloat16", "float32")
+    assert half.threshold(0.1) == full.threshold(0.1)
+    found, expected = half.score(CROPS).score, full.score(CROPS).score
+    assert not np.array_equal(found, expected)
+    np.testing.assert_allclose(found, expected, rtol=0.03)
+    assert abs(found - expected).mean() < 0.1 * expected.std()
     on_a_machine(monkeypatch, with_bfloat16=False)
     assert Detector.load(tmp_path / "m.cafepick", method="exact").precision == "float32"
+
+
+def test_refine_which_ends_before_it_has_settled_is_float32(
+    detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_machine(monkeypatch, with_bfloat16=True)
+    calibrated(detector).save(tmp_path / "m.cafepick")
+    refining = Detector.load(tmp_path / "m.cafepick", method="refine")
+    assert refining.precision == refining.using("fast").using("refine").precision == "float32"
+    half = Detector.load(tmp_path / "m.cafepick", method="refine", precision="bfloat16")
+    np.testing.assert_array_equal(half.score(CROPS).score, refining.score(CROPS).score)
 
 
 def test_a_precision_without_thresholds_scores_but_does_not_judge(

@@ -124,7 +124,7 @@ class Detector:
         self.others = dict(others or {})
         """What the scores of the model's other ways to score are measured by."""
         self.precision: Precision = precision
-        """Of the pass of ``fast``; of the walk of ``exact`` and ``refine``, whose scores are float32."""
+        """Of the pass of ``fast``; of the walk of ``exact``, whose scores are float32. ``refine`` is float32."""
         self.facts = facts or {}
         """What the artefact says of training, calibration and versions."""
         self.checksum = checksum
@@ -142,10 +142,10 @@ class Detector:
                 pass of the encoder; ``refine``, by a few search steps from there; ``auto``, by the quickest that the
                 model knows.
             device: ``auto``, ``cpu`` or ``cuda``.
-            precision: of the pass of ``fast``, and of the walk of ``exact`` and ``refine``, whose scores are float32
-                and whose thresholds are the same either way. None takes ``bfloat16`` where the device multiplies it
-                natively, about twice as fast, and for ``fast`` the model was calibrated so, else ``float32``. Where
-                ``fast`` was not calibrated in its precision, it scores, but judges nothing.
+            precision: of the pass of ``fast``, and of the walk of ``exact``, whose scores are float32 and whose
+                thresholds are the same either way. None takes ``bfloat16`` where the device multiplies it natively and
+                it is quicker, for ``fast`` if the model was calibrated so, else ``float32``. Where ``fast`` was not
+                calibrated in its precision, it scores, but judges nothing.
 
         Raises:
             ArtefactError: the file is missing, foreign, damaged, changed or too new.
@@ -655,8 +655,10 @@ def _way(method: Method, precision: Precision) -> str:
 
 def _quickest(method: Method, networks: Networks | ExportedNetworks, yardsticks: Mapping[str, Yardstick]) -> Precision:
     """Return the quickest precision that the device has and that there are thresholds for."""
-    half = method != "fast" or yardsticks.get(HALF_FAST, Yardstick()).calibration is not None
-    return "bfloat16" if half and half_is_native(networks) else "float32"
+    calibrated = yardsticks.get(HALF_FAST, Yardstick()).calibration is not None
+    fast = method == "fast" and calibrated and half_is_native(networks)
+    exact = method == "exact" and bool(getattr(networks, "walks_in_half", False))
+    return "bfloat16" if fast or exact else "float32"
 
 
 def half_is_native(networks: Networks | ExportedNetworks) -> bool:

@@ -133,9 +133,14 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.bool_]) -> Non
         image: uint8 (H, W), (H, W, 1) or (H, W, 3) RGB; or bool (H, W), True becoming white.
 
     Raises:
-        OutputError: the file cannot be written, or the suffix is another one.
+        OutputError: the file cannot be written, the suffix is another one, or the image is too large for the format.
+        ValueError: the image is none of these, or empty.
     """
     path = Path(path)
+    if image.dtype not in (np.uint8, np.bool_) or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)):
+        raise ValueError(f"an image to write is (H, W), (H, W, 1) or (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    if image.size == 0:
+        raise ValueError(f"an image to write must not be empty, got {image.shape}")
     if path.suffix.lower() not in (".png", ".jpg"):
         raise OutputError(f"cannot write {path}: the name must end in .png or .jpg")
     pixels = np.asarray(np.where(image, 255, 0) if image.dtype == np.bool_ else image, np.uint8)
@@ -152,7 +157,7 @@ def to_png(image: NDArray[np.uint8]) -> bytes:
     """Return an image (H, W) or (H, W, 3) RGB, not empty, as a PNG file.
 
     Raises:
-        OutputError: it is too large for one.
+        OutputError: it is too large for one, with a side of more than 1,000,000 pixels.
     """
     pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     written, content = cv2.imencode(".png", pixels, _PNG_OPTIONS)

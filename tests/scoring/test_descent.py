@@ -11,7 +11,7 @@ from cafepick.config import ModelConfig
 from cafepick.models.build import build_discriminator, build_generator
 from cafepick.models.discriminator import Discriminator
 from cafepick.models.generator import Generator
-from cafepick.scoring.descent import Descent
+from cafepick.scoring.descent import Descent, pays
 from cafepick.scoring.frozen import SLOTS, FrozenPair
 from cafepick.scoring.packed import can_pack
 
@@ -85,4 +85,5 @@ def test_it_leads_as_far_down_as_autograd_under_autocast() -> None:
 def test_it_is_used_where_it_pays() -> None:
     used = [FrozenPair.of(*networks(model), weight=WEIGHT, precision="bfloat16").descent for model in SHAPES]
     assert [one is not None for one in used] == [model.size % 2 == 0 for model in SHAPES]
+    assert [pays(networks(model)[0]) for model in SHAPES] == [model.size % 2 == 0 for model in SHAPES]
     assert FrozenPair.of(*networks(SHAPES[0]), weight=WEIGHT).descent is None

@@ -7,14 +7,24 @@ lies between them is derived here by hand. Sums over pixels and features are flo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from cafepick.scoring.packed import HALF, SLOPE, Layer, PackedDiscriminator, PackedGenerator, ToPixels
+from cafepick.scoring.packed import (
+    HALF,
+    SLOPE,
+    Layer,
+    PackedDiscriminator,
+    PackedGenerator,
+    ToPixels,
+    can_pack,
+    doubles,
+    layers_of,
+)
 
 if TYPE_CHECKING:
     from cafepick.models.discriminator import Discriminator
@@ -31,28 +41,24 @@ class Descent(nn.Module):
     """
 
     to_z: Tensor
+    """From the gradient by what z is projected to, to that by z."""
 
     def __init__(self, generator: Generator, discriminator: Discriminator, *, weight: float) -> None:
         super().__init__()
         self.generator, self.discriminator = PackedGenerator(generator), PackedDiscriminator(discriminator)
         self.weight = weight
-        self.register_buffer("to_z", self.generator.weight.T.contiguous())
-        drawing: list[Any] = list(generator.blocks)
-        self.to_drawn = nn.ModuleList(Layer.backwards(block[0], block[1]) for block in drawing)
-        self.to_last_drawn = Layer.backwards(generator.to_image)
         with torch.no_grad():
             image = self.generator(torch.zeros(1, generator.latent))
             sides = [maps.shape[-1] for maps in (image, *self.discriminator(image.to(HALF)))]
-        (first, *_), *others = list[Any](discriminator.blocks)
-        self.to_image = ToPixels.backwards(first, side=sides[0])
+        first, *others = layers_of(discriminator)
+        # Each takes the gradient to what a layer was given: maps that the discriminator saw, the image, maps drawn, z.
         self.to_seen = nn.ModuleList(
             Layer.backwards(block[0], block[1], side=side) for block, side in zip(others, sides[1:-1], strict=True)
         )
-
-    @property
-    def pays(self) -> bool:
-        """Whether it is quicker than autograd: it is not where the side of an image is odd."""
-        return self.generator.to_twice_image.in_blocks
+        self.to_image = ToPixels.backwards(first[0], side=sides[0])
+        self.to_last_drawn = Layer.backwards(generator.to_image, side=None)
+        self.to_drawn = nn.ModuleList(Layer.backwards(block[0], block[1], side=None) for block in layers_of(generator))
+        self.register_buffer("to_z", self.generator.weight.T.contiguous())
 
     def forward(
         self,
@@ -84,6 +90,11 @@ class Descent(nn.Module):
             gradient = back(_through_relu(gradient, maps))
         gradient = _through_relu(gradient, drawn[0]).permute(0, 2, 3, 1).flatten(1)  # as the projection lies in memory
         return loss, linear(gradient, self.to_z).float()
+
+
+def pays(generator: Generator) -> bool:
+    """Return whether a ``Descent`` is there and quicker than autograd: where the side of an image is odd, it is not."""
+    return can_pack() and generator.to_image.weight.device.type == "cpu" and doubles(generator.to_image)
 
 
 def _length(of: Tensor) -> Tensor:

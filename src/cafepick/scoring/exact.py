@@ -14,6 +14,7 @@ from cafepick.errors import ArtefactError, ConfigError
 from cafepick.images import to_float, to_uint8
 from cafepick.models.build import build_comparison, build_discriminator, build_encoder, build_generator
 from cafepick.models.device import has_bfloat16, place_named
+from cafepick.scoring.descent import pays
 from cafepick.scoring.fast import Restoring, look_closer, look_once, measure_usual
 from cafepick.scoring.fusion import COMPARISON, RECONSTRUCTION
 from cafepick.scoring.residual import anomaly_maps
@@ -143,6 +144,11 @@ class Networks:
         """Whether the device multiplies bfloat16 natively."""
         return has_bfloat16(self.device.type)
 
+    @property
+    def walks_in_half(self) -> bool:
+        """Whether ``exact`` searches quicker in bfloat16 here."""
+        return self.half_is_native and pays(self.generator)
+
     def to_header(self) -> dict[str, Any]:
         """Return the shapes of the networks as plain values."""
         shapes = {"model": asdict(self.config)}
@@ -182,7 +188,7 @@ class Networks:
             images: crops.
             search: of ``exact`` and ``refine``, and lambda of all.
             method: one of ``methods``.
-            precision: of the pass of ``fast``; of the walk of ``exact`` and ``refine``, whose scores are float32.
+            precision: of the pass of ``fast``; of the walk of ``exact``, whose scores are float32.
             progress: called with how many are done and how many there are.
 
         Returns:
@@ -201,7 +207,7 @@ class Networks:
         if method == "fast":
             seen = look_once(quick, pixels, precision=precision, on_progress=progress)
         else:
-            seen = look_closer(quick, pixels, search, precision=precision, on_progress=progress)
+            seen = look_closer(quick, pixels, search, on_progress=progress)
         anomaly = (1 - search.weight) * seen.residual + search.weight * seen.discrimination
         parts = {RECONSTRUCTION: _numbers(anomaly), COMPARISON: _numbers(seen.logit)}
         return _scored(seen, seen.map.cpu().numpy(), parts)

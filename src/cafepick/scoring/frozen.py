@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cafepick.scoring.descent import Descent
-from cafepick.scoring.packed import can_pack
+from cafepick.scoring.descent import Descent, pays
 
 if TYPE_CHECKING:
     from cafepick.models.discriminator import Discriminator
@@ -53,9 +52,8 @@ class FrozenPair:
     ) -> FrozenPair:
         """Copy the networks, which stay as they are."""
         own, opponent = frozen_copy(generator), frozen_copy(discriminator)
-        packs = precision == "bfloat16" and can_pack() and own.project.weight.device.type == "cpu"
-        descent = Descent(own, opponent, weight=weight) if packs else None
-        return cls(own, opponent, weight, precision, descent if descent is not None and descent.pays else None)
+        descent = Descent(own, opponent, weight=weight) if precision == "bfloat16" and pays(own) else None
+        return cls(own, opponent, weight, precision, descent)
 
     def score(self, residual: Float[Tensor, "*n"], discrimination: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """Return the anomaly score, Schlegl et al. 2017, eq. 6."""

@@ -126,14 +126,14 @@ class Layer(nn.Module):
 
     @classmethod
     def backwards(
-        cls, module: nn.Conv2d | nn.ConvTranspose2d, norm: nn.Module | None = None, *, side: int = 0
+        cls, module: nn.Conv2d | nn.ConvTranspose2d, norm: nn.Module | None = None, *, side: int | None
     ) -> Layer:
         """Pack what takes a gradient by the result of a layer and its batch norm to one by what the layer was given.
 
         Args:
             module: with square kernels.
             norm: the batch norm behind it, if there is one.
-            side: of what the layer was given; a transposed one tells it by itself.
+            side: of what the layer was given; None for a transposed one, which tells it by itself.
         """
         weight, _ = _folded(module, norm)
         surplus = None if isinstance(module, nn.ConvTranspose2d) else _left_over(module, side)
@@ -189,7 +189,7 @@ class PackedEncoder(nn.Module):
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        blocks = _blocks(encoder)
+        blocks = layers_of(encoder)
         self.layers = nn.Sequential(*(Layer.of(block[0], "leaky_relu") for block in blocks))
         weight = _channels_last(encoder.to_z.weight, blocks[-1][0].out_channels)
         self.register_buffer("weight", weight.detach().to(HALF))
@@ -215,7 +215,7 @@ class PackedGenerator(nn.Module):
         self.register_buffer("weight", weight.detach().to(HALF))
         self.register_buffer("bias", shift.repeat(base**2).detach().to(HALF))
         self.shape = (base, base, channels)
-        self.layers = nn.ModuleList(Layer.of(block[0], "relu", block[1]) for block in _blocks(generator))
+        self.layers = nn.ModuleList(Layer.of(block[0], "relu", block[1]) for block in layers_of(generator))
         last = generator.to_image
         surplus, bias = int(last.output_padding[0]), None if last.bias is None else 2 * last.bias
         self.to_twice_image = ToPixels(2 * last.weight, bias, padding=int(last.padding[0]), output_padding=surplus)
@@ -243,7 +243,7 @@ class PackedDiscriminator(nn.Module):
 
     def __init__(self, discriminator: Discriminator) -> None:
         super().__init__()
-        blocks = _blocks(discriminator)
+        blocks = layers_of(discriminator)
         self.layers = nn.ModuleList(Layer.of(block[0], "leaky_relu", block[1]) for block in blocks)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -380,8 +380,15 @@ def unblocked(x: Float[Tensor, "b 4*o h w"]) -> Float[Tensor, "b o 2*h 2*w"]:
     return rows.reshape(count, 2 * height, 2 * width, channels // 4).permute(0, 3, 1, 2)
 
 
-def _left_over(module: nn.Conv2d, side: int) -> int:
+def doubles(module: nn.ConvTranspose2d) -> bool:
+    """Return whether a transposed convolution of stride 2 doubles the side exactly."""
+    return module.kernel_size[0] - 2 * int(module.padding[0]) + module.output_padding[0] == 2
+
+
+def _left_over(module: nn.Conv2d, side: int | None) -> int:
     """Return how many rows below, of so many, a convolution does not reach."""
+    if side is None:
+        raise ValueError("the side of what a convolution was given is needed: its result does not tell it")
     return (side + 2 * int(module.padding[0]) - int(module.kernel_size[0])) % int(module.stride[0])
 
 
@@ -403,7 +410,7 @@ def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return scale, norm.bias - mean * scale
 
 
-def _blocks(network: Encoder | Generator | Discriminator) -> list[Any]:
+def layers_of(network: Encoder | Generator | Discriminator) -> list[Any]:
     """Return the layers of each block: a convolution and what follows it."""
     return list(network.blocks)
 

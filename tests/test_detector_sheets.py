@@ -91,7 +91,7 @@ def test_a_photo_without_a_sheet_is_refused_and_says_what_is_needed(on_sheets: D
 
 def test_it_is_the_same_after_save_and_load(on_sheets: Detector, tmp_path: Path) -> None:
     on_sheets.save(tmp_path / "sheets.cafepick")
-    again = Detector.load(tmp_path / "sheets.cafepick")
+    again = Detector.load(tmp_path / "sheets.cafepick", precision=on_sheets.precision)
     assert again.crop == on_sheets.crop
     photo = taken(4, **TILTED).photo
     before, after = (one.inspect(photo, false_reject=RATE) for one in (on_sheets, again))

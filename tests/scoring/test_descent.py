@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import networks_to_pack
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from cafepick.config import ModelConfig
@@ -18,13 +21,7 @@ from cafepick.scoring.packed import can_pack
 pytestmark = pytest.mark.skipif(not can_pack(), reason="this torch has no packed convolutions")
 
 WEIGHT = 0.3
-SHAPES = [
-    ModelConfig(size=64, width=8, latent=10, kernel=4, batch_norm=False),
-    ModelConfig(size=64, width=8, latent=10, kernel=5, batch_norm=True),
-    ModelConfig(size=28, channels=1, width=8, latent=10, kernel=5, batch_norm=True),
-    ModelConfig(size=33, width=8, latent=10, kernel=4, batch_norm=False),
-    ModelConfig(size=45, width=8, latent=10, kernel=3, batch_norm=True),
-]
+SHAPES = [replace(model, width=8) for model in networks_to_pack.SHAPES]
 
 
 def networks(model: ModelConfig) -> tuple[Generator, Discriminator]:
@@ -32,11 +29,7 @@ def networks(model: ModelConfig) -> tuple[Generator, Discriminator]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         pair = build_generator(model).eval(), build_discriminator(model).eval()
-        for module in (*pair[0].modules(), *pair[1].modules()):
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean = 0.02 * torch.randn(module.num_features)
-                module.running_var = 0.002 + 0.01 * torch.rand(module.num_features)
-                nn.init.normal_(module.bias, std=0.1)
+        networks_to_pack.shift_norms(*pair)
     return pair
 
 

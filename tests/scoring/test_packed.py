@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from networks_to_pack import SHAPES, shift_norms
+from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, interpolate, pixel_shuffle
 
 from cafepick.config import ModelConfig
@@ -27,14 +28,6 @@ from cafepick.scoring.packed import (
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="this torch has no packed convolutions")
 
-SHAPES = [
-    ModelConfig(size=64, width=8, latent=10, kernel=4, batch_norm=False),
-    ModelConfig(size=64, width=8, latent=10, kernel=5, batch_norm=True),
-    ModelConfig(size=28, channels=1, width=4, latent=10, kernel=5, batch_norm=True),
-    ModelConfig(size=33, width=4, latent=10, kernel=4, batch_norm=False),
-    ModelConfig(size=45, width=4, latent=10, kernel=3, batch_norm=True),
-]
-
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
@@ -46,12 +39,7 @@ def networks(model: ModelConfig) -> Restoring:
         torch.manual_seed(0)
         parts = (build_encoder(model), build_generator(model), build_comparison(model, width=8))
         discriminator = build_discriminator(model)
-        for part in (*parts, discriminator):
-            for module in part.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.running_mean = 0.02 * torch.randn(module.num_features)
-                    module.running_var = 0.002 + 0.01 * torch.rand(module.num_features)
-                    nn.init.normal_(module.bias, std=0.1)
+        shift_norms(*parts, discriminator)
     return Restoring.of(*parts, discriminator)
 
 

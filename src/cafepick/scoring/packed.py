@@ -162,7 +162,7 @@ class ToPixels(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None, *, padding: int, output_padding: int) -> None:
         super().__init__()
-        self.in_blocks = weight.shape[-1] - 2 - 2 * padding + output_padding == 0
+        self.in_blocks = _doubles(weight.shape[-1], padding, output_padding)
         if self.in_blocks:
             blocks = blocks_of_transposed(weight, padding)
             self.layer = Layer(blocks, None if bias is None else bias.repeat(4), stride=1, padding=1)
@@ -382,7 +382,11 @@ def unblocked(x: Float[Tensor, "b 4*o h w"]) -> Float[Tensor, "b o 2*h 2*w"]:
 
 def doubles(module: nn.ConvTranspose2d) -> bool:
     """Return whether a transposed convolution of stride 2 doubles the side exactly."""
-    return module.kernel_size[0] - 2 * int(module.padding[0]) + module.output_padding[0] == 2
+    return _doubles(module.kernel_size[0], int(module.padding[0]), module.output_padding[0])
+
+
+def _doubles(kernel: int, padding: int, output_padding: int) -> bool:
+    return kernel - 2 * padding + output_padding == 2
 
 
 def _left_over(module: nn.Conv2d, side: int | None) -> int:

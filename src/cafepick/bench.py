@@ -24,25 +24,28 @@ from cafepick.beans.descriptors import descriptors_of
 from cafepick.beans.find import find_beans
 from cafepick.beans.scene import scene_of
 from cafepick.beans.view import frame_of
-from cafepick.config import RECIPES, CropConfig, ModelConfig, Recipe
+from cafepick.config import CropConfig, named_recipe
 from cafepick.data.demo import draw_tray
 from cafepick.detector import Detector, versions_of
 from cafepick.draw import overlay
 from cafepick.errors import ConfigError
 from cafepick.images import read_photo, write_image
+from cafepick.jobs.calibrate import Sample, calibrate_by_kept
+from cafepick.jobs.join import join
 from cafepick.models.build import build_comparison, build_discriminator, build_encoder, build_generator
 from cafepick.models.device import has_bfloat16
 from cafepick.scoring.exact import Networks, pick_device
 from cafepick.scoring.fast import PASS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from cafepick.jobs.gather import Progress
     from cafepick.scoring.fast import Restoring
     from cafepick.scoring.frozen import Precision
+    from cafepick.types import Crop
 
 FEWEST: Final = 5
 """Runs of each stage, however long they take."""
@@ -50,6 +53,8 @@ BATCHES: Final = (1, 16, 64, 256)
 """Crops scored together."""
 MANY: Final = 256
 """Beans that are judged together, at least, where it is measured what many at once bring."""
+LEARNT, KEPT = 4, 3
+"""Drawn trays that an untrained model learns good beans and thresholds from: 1 % needs 99 beans."""
 SIDE: Final = {"cpu": 1024, "cuda": 8192}
 """Side of the square matrices whose product is taken for the machine's peak."""
 
@@ -138,27 +143,53 @@ def measure(
     )
 
 
-def untrained(width: int = 32, *, device: str = "auto") -> Detector:
-    """Return a model that knows nothing: networks do not run faster for what they know.
+def untrained(recipe: str = "standard", *, width: int | None = None, device: str = "auto") -> Detector:
+    """Return a model as a recipe makes it, but for its networks, which know nothing: they run no faster for knowing.
+
+    It judges all that a trained model judges: what good beans look like is learnt from drawn ones, and so are the
+    thresholds.
 
     Args:
-        width: of its networks; the rest is as in the recipes.
+        recipe: ``standard`` or ``quick``.
+        width: of its networks; None: the recipe's.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        ConfigError: there is no such recipe, or it has no quick method.
     """
-    model, comparison = ModelConfig(width=width, kernel=4, batch_norm=False), RECIPES["standard"].comparison
+    settings = named_recipe(recipe, size=CropConfig().size, channels=CropConfig().channels)
+    if settings.encoder.steps == 0:
+        raise ConfigError(f"bench measures the quick methods, which {recipe} has not: give a trained model for that")
+    model = replace(settings.model, width=width or settings.model.width)
     place = pick_device(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         networks = Networks.of(model, build_generator(model).to(place), build_discriminator(model).to(place))
         encoder, decoder = build_encoder(model).to(place), build_generator(model).to(place)
-        head = build_comparison(model, width=comparison.width).to(place)
-    networks = networks.with_quick_methods(encoder, decoder, head, comparison)
-    tray = draw_tray(np.random.default_rng(1))
-    scene = find_beans(tray.photo)
-    crop = fit_zoom([[outline.contour for outline in scene.outlines if not outline.cut]], CropConfig())
-    crops = np.stack([one.image for one in crop_beans(tray.photo, scene, crop) if one is not None])
-    detector = Detector(networks, crop=crop, search=Recipe().search, method="fast")
-    return detector.calibrated(detector.score(crops), {"source": "a drawn tray", "subjects": len(crops)})
+        head = build_comparison(model, width=settings.comparison.width).to(place)
+    networks = networks.with_quick_methods(encoder, decoder, head, settings.comparison)
+    rng = np.random.default_rng(1)
+    trays = [draw_tray(rng) for _ in range(LEARNT + KEPT)]
+    scenes = [find_beans(tray.photo) for tray in trays]
+    whole = [[outline.contour for outline in scene.outlines if not outline.cut] for scene in scenes]
+    crop = fit_zoom(whole, CropConfig())
+    cut = [crop_beans(tray.photo, scene, crop) for tray, scene in zip(trays, scenes, strict=True)]
+    learnt_from, kept = (_sample(some, crop) for some in (cut[:LEARNT], cut[LEARNT:]))
+    search = replace(settings.search, steps=1, refine_steps=1, candidates=1)  # only the thresholds of searches need it
+    detector = Detector(networks.with_usual(learnt_from.images), crop=crop, search=search, method="fast")
+    joined = join(detector, learnt_from, kept, settings.fusion, seed=0, progress=_quietly)
+    ready = calibrate_by_kept(joined.detector, joined.kept, scored=joined.scored, progress=_quietly)
+    return ready.using("fast")
+
+
+def _sample(photos: Sequence[Sequence[Crop | None]], crop: CropConfig) -> Sample:
+    """Return the beans of some photos as they are learnt from."""
+    crops = [one for photo in photos for one in photo if one is not None]
+    return Sample(np.stack([one.image for one in crops]), descriptors_of(crops, crop))
+
+
+def _quietly(_stage: str, _done: int, _count: int) -> None:
+    """Report nothing."""
 
 
 def _stages(

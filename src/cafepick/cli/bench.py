@@ -18,7 +18,10 @@ def bench(
         Path | None,
         typer.Option("--model", "-m", help="A *.cafepick file. (default: an untrained model, which is no slower)"),
     ] = None,
-    width: Annotated[int, typer.Option(help="Width of the networks of an untrained model.", min=4)] = 32,
+    recipe: Annotated[
+        str | None, typer.Option(help="What an untrained model is like: standard or quick. (default: standard)")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Width of its networks. (default: the recipe's)", min=4)] = None,
     photo: Annotated[Path | None, typer.Option(help="A photo of beans. (default: a drawn tray of 60)")] = None,
     device: options.Device = "auto",
     seconds: Annotated[float, typer.Option(help="For each stage.", min=0.0)] = 2.0,
@@ -30,10 +33,16 @@ def bench(
     from cafepick import bench as measuring
     from cafepick.cli.stopping import stoppable
     from cafepick.detector import Detector
+    from cafepick.errors import ConfigError
     from cafepick.images import read_photo
 
+    if model and (recipe or width):
+        raise ConfigError("--recipe and --width are of an untrained model: leave them out, or --model")
     with stoppable() as (report, _):
-        detector = Detector.load(model, device=device) if model else measuring.untrained(width, device=device)
+        if model:
+            detector = Detector.load(model, device=device)
+        else:
+            detector = measuring.untrained(recipe or "standard", width=width, device=device)
         shown = read_photo(photo) if photo else None
         measured = measuring.measure(detector, photo=shown, seconds=seconds, progress=report)
     if as_json:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from math import isqrt
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -28,8 +28,8 @@ from cafepick.scoring.appearance import Appearance, Looked
 from cafepick.scoring.fusion import APPEARANCE, RECONSTRUCTION, Fusion
 from cafepick.scoring.light import LIKE
 from cafepick.scoring.reasons import area_of, in_words, reason_of
-from cafepick.scoring.residual import segmentation
-from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Scored, ScoreParts, Verdict
+from cafepick.scoring.residual import segmentations
+from cafepick.types import Box, Crop, Evidence, Judgement, Outline, Reason, Scored, ScoreParts, Verdict
 from cafepick.yardstick import Yardstick
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ does (``scoring.places``): about as much as maps of the networks rise where hard
 
 ENOUGH_SHOWN: Final = 0.75
 """Share of the pixels of a closer look that a photo must show, or it is blurred beside the good ones."""
+
+SCORES: Final = ("residual", "discrimination", "score")
+"""Of ``Scored``, each of which a verdict tells."""
 
 PIXEL_QUANTILE: Final = 0.99
 """Share of a good subject's pixels that the segmentation leaves unpainted."""
@@ -290,8 +293,7 @@ class Detector:
             CalibrationError: the model has no calibration, or too little for ``false_reject``.
         """
         threshold = self.threshold(self.usual_rate() if false_reject is None else false_reject)
-        crops = [crop for photo in photos for crop in photo.crops if crop is not None]
-        judged = iter(self._judge_crops(crops, threshold))
+        judged = iter(self._judge_cropped([one for photo in photos for one in _cropped(photo)], threshold))
         return [_with_cut_and_empty(photo, judged) for photo in photos]
 
     def score(
@@ -468,51 +470,48 @@ class Detector:
             )
         return self.calibration
 
-    def _judge_crops(self, crops: Sequence[Crop], threshold: float) -> Iterator[Verdict]:
-        """Judge crops as if each were bean 1 of its photo; they are measured while the networks look at them."""
-        if not crops:
+    def _judge_cropped(self, subjects: Sequence[_Cropped], threshold: float) -> Iterator[Verdict]:
+        """Judge subjects of photos; they are measured while the networks look at them."""
+        if not subjects:
             return
+        crops = [one.crop for one in subjects]
         looks = self.appearance
         measured = None if looks is None else aside(partial(_measured, crops, self.crop, looks))
-        images = np.stack([crop.image for crop in crops])
-        scored = self._score(images, None if measured is None else lambda: measured()[1])
+        scored = self._score(
+            np.stack([crop.image for crop in crops]), None if measured is None else lambda: measured()[1]
+        )
         descriptors = None if measured is None else measured()[0]
-        p_values = self._calibrated().p_values(scored.score)
         known = self.part_calibrations
-        parts = {part: known[part].p_values(scores) for part, scores in scored.parts.items() if part in known}
-        for index, crop in enumerate(crops):
-            scores = ScoreParts(
-                *(float(part[index]) for part in (scored.residual, scored.discrimination, scored.score)),
-                parts={part: float(values[index]) for part, values in scored.parts.items()},
-            )
-            verdict = Verdict(
-                bean=1,
-                judgement=Judgement.NG if scores.score > threshold else Judgement.OK,
+        p_values = self._calibrated().p_values(scored.score).tolist()
+        scores = _each({name: getattr(scored, name) for name in SCORES}, len(crops))
+        by_part, marked = _each(scored.parts, len(crops)), segmentations(scored.maps, self.pixel_threshold)
+        judged = {part: known[part].p_values(values) for part, values in scored.parts.items() if part in known}
+        parts = _each(judged, len(crops))
+        for index, (bean, outline, crop) in enumerate(subjects):
+            seen = Evidence(crop, scored.reconstructions[index], scored.maps[index], marked[index])
+            rejected = scores[index]["score"] > threshold
+            row = None if descriptors is None else descriptors[index]
+            why = self._why(seen, parts[index], row) if rejected else None
+            yield Verdict(
+                bean=bean,
+                judgement=Judgement.NG if rejected else Judgement.OK,
                 box=crop.box,
                 angle=crop.angle,
-                scores=scores,
-                p_value=float(p_values[index]),
-                parts={part: float(values[index]) for part, values in parts.items()},
-                evidence=Evidence(
-                    crop=crop,
-                    reconstruction=scored.reconstructions[index],
-                    anomaly_map=scored.maps[index],
-                    segmentation=segmentation(scored.maps[index], self.pixel_threshold),
-                ),
+                scores=ScoreParts(**scores[index], parts=by_part[index]),
+                p_value=p_values[index],
+                outline=outline,
+                evidence=seen,
+                parts=parts[index],
+                why=why,
+                reason="" if why is None else in_words(why),
             )
-            yield self._with_reason(verdict, None if descriptors is None else descriptors[index])
 
-    def _with_reason(self, verdict: Verdict, descriptors: NDArray[np.float64] | None) -> Verdict:
-        """Say why an NG is one."""
-        if verdict.judgement is not Judgement.NG or verdict.evidence is None:
-            return verdict
-        seen = verdict.evidence
+    def _why(self, seen: Evidence, p_values: Mapping[str, float], descriptors: NDArray[np.float64] | None) -> Reason:
+        """Say why a subject is NG."""
         area = partial(area_of, seen.crop.image, seen.reconstruction, seen.segmentation, seen.crop.mask)
         if self.appearance is None or descriptors is None:
-            why = area()
-        else:
-            why = reason_of(verdict.parts, names_of(self.crop), descriptors, self.appearance, area)
-        return replace(verdict, why=why, reason=in_words(why))
+            return area()
+        return reason_of(p_values, names_of(self.crop), descriptors, self.appearance, area)
 
 
 def reservations(facts: Mapping[str, Any]) -> list[str]:
@@ -552,15 +551,36 @@ def check_descriptors(path: str | Path, artefact: Artefact) -> None:
         )
 
 
+class _Cropped(NamedTuple):
+    """A subject that can be judged."""
+
+    bean: int
+    """Its number in its photo, from 1."""
+    outline: Outline | None
+    crop: Crop
+
+
+def _cropped(photo: Prepared) -> list[_Cropped]:
+    """Return the subjects of one photo that are not cut by the frame."""
+    numbered = enumerate(zip(photo.outlines, photo.crops, strict=True), start=1)
+    return [_Cropped(bean, outline, crop) for bean, (outline, crop) in numbered if crop is not None]
+
+
+def _each(columns: Mapping[str, NDArray[np.float64]], count: int) -> list[dict[str, float]]:
+    """Return the rows of n numbers a column, by name."""
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows] if columns else [{} for _ in range(count)]
+
+
 def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verdict]:
-    """Number the verdicts of one photo; take the next one of ``judged`` for each subject that was cropped."""
+    """Return the verdicts of one photo; take the next one of ``judged`` for each subject that was cropped."""
     height, width = photo.shape
     if not photo.crops:
         return [Verdict(bean=0, judgement=Judgement.EMPTY, box=Box(0, 0, width, height))]
     return [
         Verdict(bean=bean, judgement=Judgement.CUT, box=box_of(outline.contour), outline=outline)
         if crop is None and outline is not None
-        else replace(next(judged), bean=bean, outline=outline)
+        else next(judged)
         for bean, (outline, crop) in enumerate(zip(photo.outlines, photo.crops, strict=True), start=1)
     ]
 

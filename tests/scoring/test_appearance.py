@@ -74,10 +74,17 @@ def test_good_subjects_without_themselves_score_as_new_ones(learnt: Appearance) 
 
 
 def test_ranks_are_shares_of_good_subjects(learnt: Appearance) -> None:
-    low, high = learnt.ranks(np.array([[-99.0, 99.0, 7.0]]))[0][:2]
-    assert (low, high) == (0, 1)
-    assert learnt.ranks(np.array([[0.0, 0.0, 7.0]]))[0][2] == 0.5
-    assert learnt.ranks(kinds(500, seed=5)).mean() == pytest.approx(0.5, abs=0.05)
+    low, high = (learnt.oddest(np.array(x)) for x in ([-99.0, 0.0, 7.0], [0.0, 99.0, 7.0]))
+    assert (low.place, low.below, high.place, high.below) == (0, 0, 1, 1)
+    assert low.deviations < 0 < high.deviations
+    assert np.mean([learnt.oddest(row).below for row in kinds(500, seed=5)]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_ties_count_half_in_a_rank() -> None:
+    good = np.repeat([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0], [3.0, 1.0]], 50, axis=0)
+    odd = fit_appearance(good, seed=0).oddest(np.array([3.0, 1.0]))
+    assert (odd.place, odd.below) == (0, pytest.approx(0.875, abs=0.01))
+    assert odd.deviations == pytest.approx(1.5 / good[:, 0].std())
 
 
 def test_tensors_give_the_same_scores_back(learnt: Appearance) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafepick.errors import CalibrationError
-from cafepick.scoring.residual import anomaly_maps, pixel_threshold, segmentation
+from cafepick.scoring.residual import anomaly_maps, pixel_threshold, segmentations
 
 
 def bean(size: int = 64) -> np.ndarray:
@@ -55,7 +55,7 @@ def test_a_missing_part_counts_though_it_lies_outside_the_mask() -> None:
     broken = bean()
     broken[:, 40:] = 0.84  # as blank as the ground: no mask of the bean reaches here
     (found,) = anomaly_maps(broken[np.newaxis], bean()[np.newaxis])
-    marked = segmentation(found, 0.5)
+    marked = segmentations(found[None], 0.5)[0]
     assert marked[25:39, 44:50].all()
     assert not marked[:, :36].any()
 
@@ -64,7 +64,7 @@ def test_specks_are_left_out() -> None:
     errors = np.zeros((64, 64), np.float32)
     errors[5, 5] = errors[6, 6] = 2  # two pixels that touch at a corner
     errors[20:22, 20:23] = 2
-    marked = segmentation(errors, 1.0)
+    marked = segmentations(errors[None], 1.0)[0]
     assert marked.sum() == 6
     assert marked[20:22, 20:23].all()
 
@@ -74,7 +74,7 @@ def test_pixels_that_touch_at_a_corner_are_one_region_and_a_thousandth_is_enough
     for step in range(10):
         errors[20 + step, 30 + step] = errors[60, 30 + step] = 2
     errors[60, 39] = 0
-    marked = segmentation(errors, 1.0)
+    marked = segmentations(errors[None], 1.0)[0]
     assert (marked.sum(), marked[20, 30], marked[29, 39], marked[60].any()) == (10, True, True, False)
 
 
@@ -82,12 +82,23 @@ def test_the_same_defect_is_no_speck_at_any_size() -> None:
     for size in (28, 64, 128):
         errors = np.zeros((size, size), np.float32)
         errors[: size // 12, : size // 12] = 1
-        assert segmentation(errors, 0.5).sum() == (size // 12) ** 2
+        assert segmentations(errors[None], 0.5)[0].sum() == (size // 12) ** 2
 
 
 @pytest.mark.parametrize("value", [0.0, 2.0])
 def test_a_flat_map_is_marked_whole_or_not_at_all(value: float) -> None:
-    assert segmentation(np.full((28, 28), value, np.float32), 1.0).all() == (value > 1)
+    assert segmentations(np.full((28, 28), value, np.float32)[None], 1.0)[0].all() == (value > 1)
+
+
+def test_each_map_is_marked_by_itself() -> None:
+    maps = np.random.default_rng(0).random((7, 20, 20)).astype(np.float32)
+    maps[2, -1, 3:6] = maps[3, 0, 3:6] = 2  # two regions, of which neither reaches into the other's map
+    together = segmentations(maps, 0.7)
+    np.testing.assert_array_equal(together, np.concatenate([segmentations(one[None], 0.7) for one in maps]))
+    specks = np.zeros((2, 100, 100), np.float32)
+    specks[0, -1, :5] = specks[1, 0, :5] = 2
+    assert not segmentations(specks, 1.0).any()
+    assert segmentations(maps[:0], 0.7).shape == (0, 20, 20)
 
 
 def test_good_pixels_stay_unmarked_at_the_rate_asked_for() -> None:

@@ -80,6 +80,17 @@ class Apart(NamedTuple):
     """(2, 2) what is usual at their places (``places.Places.usual``); None: there is no closer look."""
 
 
+class Oddest(NamedTuple):
+    """What is least usual of one subject."""
+
+    place: int
+    """Of the descriptor."""
+    deviations: float
+    """How many standard deviations it is from the mean of good subjects."""
+    below: float
+    """Share of good subjects in like light that have less of it, 0..1; ties count half."""
+
+
 @dataclass(frozen=True, eq=False)
 class Appearance:
     """What descriptors of good subjects look like; ``fit_appearance`` makes one."""
@@ -150,13 +161,20 @@ class Appearance:
 
     def standardised(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, d) in standard deviations from the mean of good subjects."""
-        return np.clip((self._in_usual_light(descriptors) - self.mean) / self.deviation, -FARTHEST, FARTHEST)
+        return self._standardised(self._in_usual_light(descriptors))
 
-    def ranks(self, descriptors: NDArray[np.float64], which: slice = slice(None)) -> NDArray[np.float64]:
-        """(n, d) share of good subjects in like light whose descriptor is smaller, 0..1, of some; ties count half."""
-        x, known = self._in_usual_light(descriptors)[:, which], self.quantiles[:, which]
-        below = [(known < row).sum(axis=0) + (known <= row).sum(axis=0) for row in x]
-        return np.array(below).reshape(x.shape) / (2 * len(known))
+    def _standardised(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, d) of descriptors in usual light."""
+        return np.minimum(np.maximum((x - self.mean) / self.deviation, -FARTHEST), FARTHEST)
+
+    def oddest(self, descriptors: NDArray[np.float64]) -> Oddest:
+        """Return which of a subject's descriptors (D,) is the least usual, and how unusual."""
+        x = self._in_usual_light(descriptors[None])
+        deviations = self._standardised(x)[0]
+        place = int(np.abs(deviations).argmax())
+        value, known = x[0, place], self.quantiles[:, place]
+        below = np.count_nonzero(known < value) + np.count_nonzero(known <= value)
+        return Oddest(place, float(deviations[place]), below / (2 * len(known)))
 
     @property
     def width(self) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
-
-import numpy as np
 
 from cafepick.scoring.fusion import APPEARANCE
 from cafepick.types import Reason
@@ -12,6 +11,7 @@ from cafepick.types import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from cafepick.scoring.appearance import Appearance
@@ -88,13 +88,11 @@ def reason_of(
         return area()
     if not names:
         return Reason("combination") if appearance.places is None else area()  # its map shows what a closer look finds
-    x = appearance.standardised(descriptors[None])[0]
-    most = int(np.argmax(np.abs(x)))
-    if abs(x[most]) < TELLING:
+    odd = appearance.oddest(descriptors)
+    if abs(odd.deviations) < TELLING:
         return Reason("combination")
-    below = float(appearance.ranks(descriptors[None], slice(most, most + 1))[0, 0])
-    high = bool(x[most] > 0)
-    return Reason(comparative_of(names[most]), high, below if high else 1 - below)
+    high = odd.deviations > 0
+    return Reason(comparative_of(names[odd.place]), high, odd.below if high else 1 - odd.below)
 
 
 def area_of(
@@ -115,6 +113,7 @@ def area_of(
     return Reason("area", paler, share)
 
 
+@lru_cache(maxsize=256)
 def comparative_of(name: str) -> str:
     """Return the key of ``COMPARATIVES`` that speaks of a descriptor."""
     return max((key for key in COMPARATIVES if name.startswith(key)), key=len)

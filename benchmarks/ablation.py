@@ -31,10 +31,11 @@ from typing import Any
 
 from accuracy import DATA, RESULTS, Case, cafepick
 
-from cafepick.config import RECIPES
+from cafepick.config import named_recipe
 
 RESULT = RESULTS / "ablation.jsonl"
 SEARCH_STEPS = 100
+WIDE = "model.width=16"
 HOLD_BACK = ["--hold-back", "0.05"]
 """Each good subject kept aside costs a search; the rows of ``accuracy.py`` keep 15 % aside."""
 ROWS = {
@@ -53,9 +54,9 @@ LATER = {
 """Rows that ``accuracy.py`` has measured, what they are called there, and which differences they must be of."""
 
 
-def settings(training: str, recipe: str) -> list[str]:
+def settings(training: str, recipe: str, case: str) -> list[str]:
     """Return the arguments of ``cafepick train`` for one of the two trainings."""
-    like = RECIPES[recipe]
+    like = named_recipe(recipe, size=64, channels=3, subject="whole" if case.startswith("mnist") else "beans")
     if training == "anogan":
         changed = {
             "model.width": like.model.width,
@@ -78,7 +79,7 @@ def measure(case: Case, training: str, recipe: str, seed: int, limit: int | None
     with tempfile.TemporaryDirectory() as name:
         model = Path(name) / "model.cafepick"
         words = ["train", *case.train, "--model", str(model), "--seed", str(seed), *HOLD_BACK]
-        words += settings(training, recipe)
+        words += settings(training, recipe, case.name)
         train_seconds = cafepick(*words)
         for row, (of, method) in ROWS.items():
             if of != training:
@@ -94,7 +95,7 @@ def measure(case: Case, training: str, recipe: str, seed: int, limit: int | None
                     "recipe": recipe,
                     "seed": seed,
                     "limit": limit,
-                    "settings": [*HOLD_BACK, *settings(training, recipe)],
+                    "settings": [*HOLD_BACK, *settings(training, recipe, case.name)],
                     "method": method,
                     "seconds": seconds,
                     **{key: metrics[key] for key in ("auroc", "parts", "subjects")},
@@ -115,7 +116,7 @@ def table() -> str:
     """Mean over the cases of each kind of data, then mean and spread over the seeds, for each row."""
     early, lines = read(RESULT), []
     for of, recipe in sorted({(row["case"].split("/")[0], row["recipe"]) for row in early}):
-        late = [row for row in _late(of) if row["recipe"] == recipe and not row["extra"]]
+        late = [row for row in _late(of) if row["recipe"] == recipe]
         cases = {row["case"] for row in late}
         for name in ROWS:
             rows = [row for row in early if row["row"] == name and row["case"] in cases and row["recipe"] == recipe]
@@ -128,8 +129,10 @@ def table() -> str:
 
 
 def _late(of: str) -> list[dict[str, Any]]:
+    """Rows of networks of width 16, as all of the ablation are; beans have narrower ones by now."""
     plain = [row for row in read(RESULTS / "accuracy-plain.jsonl") if row["case"].split("/")[0] == of]
-    return plain + read(RESULTS / f"accuracy-{of}.jsonl")
+    later = [row for row in read(RESULTS / f"accuracy-{of}.jsonl") if of == "mnist" or WIDE in row["extra"]]
+    return plain + later
 
 
 def _differences(row: dict[str, Any]) -> str:

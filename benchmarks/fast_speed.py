@@ -27,7 +27,7 @@ from cafepick.scoring.fast import PASS, Restoring
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHAPES = ((32, 16), (32, 8), (16, 16), (16, 8))
+SHAPES = ((32, 16), (32, 8), (16, 16), (16, 8), (8, 8))
 """Width of the networks and of the comparison."""
 
 

@@ -45,7 +45,9 @@ def test_every_stage_is_measured(photo: Path) -> None:
     told = json.loads(ran.stdout)
     stages = {stage["stage"]: stage for stage in told["stages"]}
     assert list(stages)[: len(STAGES)] == STAGES
-    assert [stage for stage in stages if stage.startswith("fast, ")] == [f"fast, {n} crops" for n in bench.BATCHES]
+    passes = [(one["stage"], one["precision"]) for one in told["stages"] if one["stage"].startswith("fast, ")]
+    precisions = list(told["machine"]["gflops"])
+    assert passes == [(f"fast, {count} crops", how) for how in precisions for count in bench.BATCHES]
     for stage in told["stages"]:
         assert stage["runs"] >= bench.FEWEST
         assert 0 < stage["p50_ms"] <= stage["p99_ms"]

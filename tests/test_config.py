@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import FrozenInstanceError, asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from cafepick.config import (
     ModelConfig,
     Recipe,
     SearchConfig,
+    SubjectKind,
     from_dict,
     merge_settings,
     merge_toml,
@@ -162,10 +163,24 @@ def test_beans_alone_are_mirrored_and_have_standardised_differences_and_narrow_n
     whole = named_recipe(name, size=28, channels=1, subject="whole")
     assert (whole.model.width, whole.comparison.width) == (max(RECIPES[name].model.width, 16), 16)
     assert not whole.gan.flips
-    assert replace(whole.gan, flips=RECIPES[name].gan.flips) == RECIPES[name].gan
+    assert replace(whole.gan, flips=RECIPES[name].gan.flips, steps=RECIPES[name].gan.steps) == RECIPES[name].gan
     assert whole.search.differences == "plain"
     assert replace(whole.search, differences=RECIPES[name].search.differences) == RECIPES[name].search
     assert (RECIPES[name].search.differences == "plain") is (name == "anogan")
+
+
+def test_networks_that_are_wider_for_other_subjects_learn_in_fewer_steps() -> None:
+    steps = {
+        (name, subject): (recipe.gan.steps, recipe.encoder.steps)
+        for name in RECIPES
+        for subject in get_args(SubjectKind)
+        for recipe in [named_recipe(name, size=64, channels=3, subject=subject)]
+    }
+    assert steps.pop(("standard", "beans")) == (3000, 3000)
+    assert steps.pop(("standard", "whole")) == (1500, 1500)
+    assert steps == dict.fromkeys([("quick", "beans"), ("quick", "whole")], (300, 300)) | dict.fromkeys(
+        [("anogan", "beans"), ("anogan", "whole")], (4000, 0)
+    )
 
 
 def test_an_unknown_recipe_is_refused() -> None:

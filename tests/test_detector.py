@@ -242,6 +242,27 @@ def test_a_fused_score_says_what_its_parts_say(fused: Detector, drawn_trays: lis
     assert sum("dark" in verdict.reason for verdict in verdicts) > len(verdicts) / 2
 
 
+def test_photos_judged_together_keep_their_own_verdicts(fused: Detector, drawn_trays: list[DrawnTray]) -> None:
+    black = drawn_trays[0].photo.copy()
+    black[black.sum(axis=2) < 330] //= 3
+    middle = int(np.asarray(drawn_trays[0].outlines[0])[:, 0].mean())  # the frame cuts the first bean
+    photos = [np.ascontiguousarray(black[:, middle:]), np.full((300, 400, 3), 230, np.uint8), drawn_trays[1].photo]
+    together = fused.judge([fused.prepare(photo) for photo in photos])
+    assert {verdict.judgement for verdict in together[0]} == {Judgement.CUT, Judgement.NG}
+    assert [verdict.judgement for verdict in together[1]] == [Judgement.EMPTY]
+    for verdicts, photo in zip(together, photos, strict=True):
+        alone = fused.inspect(photo)
+        assert [one.bean for one in verdicts] == [one.bean for one in alone]
+        for one, same in zip(verdicts, alone, strict=True):
+            assert (one.judgement, one.box, one.why, one.reason) == (same.judgement, same.box, same.why, same.reason)
+            assert (one.outline is None, one.evidence is None) == (same.outline is None, same.evidence is None)
+            if one.outline is not None and same.outline is not None:
+                np.testing.assert_array_equal(one.outline.contour, same.outline.contour)
+            if one.evidence is not None and same.evidence is not None:
+                np.testing.assert_array_equal(one.evidence.crop.image, same.evidence.crop.image)
+                np.testing.assert_array_equal(one.evidence.segmentation, same.evidence.segmentation)
+
+
 def test_good_beans_need_no_reason(fused: Detector, drawn_trays: list[DrawnTray]) -> None:
     verdicts = fused.inspect(drawn_trays[1].photo, false_reject=0.05)
     assert all(bool(verdict.reason) == (verdict.judgement is Judgement.NG) for verdict in verdicts)

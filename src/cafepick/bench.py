@@ -146,8 +146,8 @@ def measure(
 def untrained(recipe: str = "standard", *, width: int | None = None, device: str = "auto") -> Detector:
     """Return a model as a recipe makes it, but for its networks, which know nothing: they run no faster for knowing.
 
-    It judges all that a trained model judges: what good beans look like is learnt from drawn ones, and so are the
-    thresholds.
+    What good beans look like is learnt from drawn ones, and so are the thresholds, so that few drawn beans are NG;
+    those take longer to draw. Its searches are cut to one step: only ``fast`` is to be measured.
 
     Args:
         recipe: ``standard`` or ``quick``.

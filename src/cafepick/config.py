@@ -278,8 +278,6 @@ _FUSED: Final = FusionConfig(reconstruction=0.05, comparison=0.5, appearance=1.0
 """Round numbers, by how much each part told on the development split by itself."""
 _BETTER: Final = GanConfig(loss="relativistic", gradient_penalty=0.1, learning_rate=8e-4, flips=True, corrupted=1.0)
 _NARROW: Final = ComparisonConfig(width=8)
-WIDTH_OF_OTHERS: Final = 16
-"""Of networks and comparison of subjects that are no beans, at least: beans are told as well by half of it, quicker."""
 _CLOSER: Final = SearchConfig(learning_rate=0.1, weight=0.9, candidates=256, differences="standardised")
 
 RECIPES: Final[dict[str, Recipe]] = {
@@ -291,9 +289,9 @@ RECIPES: Final[dict[str, Recipe]] = {
     ),
     # What is measured of them, and what is not, stands in benchmarks/README.md.
     "standard": Recipe(
-        model=ModelConfig(width=16, kernel=4, batch_norm=False),
-        gan=replace(_BETTER, steps=1500, ema=0.995),
-        encoder=EncoderConfig(steps=1500),
+        model=ModelConfig(width=8, kernel=4, batch_norm=False),
+        gan=replace(_BETTER, steps=3000, ema=0.995),
+        encoder=EncoderConfig(steps=3000),
         comparison=_NARROW,
         search=replace(_CLOSER, steps=100),
         fusion=_FUSED,
@@ -307,6 +305,11 @@ RECIPES: Final[dict[str, Recipe]] = {
         fusion=replace(_FUSED, comparison=0.2),  # so short a training's comparison tells less
     ),
 }
+"""For beans."""
+WIDTH_OF_OTHERS: Final = 16
+"""Of networks and comparison of subjects that are no beans, at least: beans are told as well by half of it, quicker."""
+STEPS_OF_OTHERS: Final = {"standard": 1500}
+"""Steps of GAN and encoder for other subjects, where they differ from those for beans: what was measured of them."""
 
 T = TypeVar("T")
 
@@ -316,7 +319,7 @@ def named_recipe(name: str, *, size: int, channels: int, subject: SubjectKind = 
 
     Only beans are mirrored: a mirrored digit, face or label is another thing. Only their differences are standardised:
     that brought nothing where the whole photo is the subject. What is told by narrower networks was tried on beans only
-    (``WIDTH_OF_OTHERS``).
+    (``WIDTH_OF_OTHERS``, ``STEPS_OF_OTHERS``).
 
     Raises:
         ConfigError: no recipe has that name.
@@ -326,6 +329,7 @@ def named_recipe(name: str, *, size: int, channels: int, subject: SubjectKind = 
     recipe = replace(RECIPES[name], model=replace(RECIPES[name].model, size=size, channels=channels))
     if subject == "beans":
         return recipe
+    recipe = recipe.lasting(STEPS_OF_OTHERS.get(name, recipe.gan.steps))
     return replace(
         recipe,
         model=replace(recipe.model, width=max(recipe.model.width, WIDTH_OF_OTHERS)),

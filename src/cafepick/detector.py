@@ -67,7 +67,7 @@ ENOUGH_SHOWN: Final = 0.75
 """Share of the pixels of a closer look that a photo must show, or it is blurred beside the good ones."""
 
 SCORES: Final = ("residual", "discrimination", "score")
-"""Of ``Scored``, each of which a verdict tells."""
+"""Fields of ``Scored`` that become fields of ``ScoreParts``."""
 
 PIXEL_QUANTILE: Final = 0.99
 """Share of a good subject's pixels that the segmentation leaves unpainted."""
@@ -483,10 +483,10 @@ class Detector:
         descriptors = None if measured is None else measured()[0]
         known = self.part_calibrations
         p_values = self._calibrated().p_values(scored.score).tolist()
-        scores = _each({name: getattr(scored, name) for name in SCORES}, len(crops))
-        by_part, marked = _each(scored.parts, len(crops)), segmentations(scored.maps, self.pixel_threshold)
+        scores = _rows({name: getattr(scored, name) for name in SCORES}, len(crops))
+        by_part, marked = _rows(scored.parts, len(crops)), segmentations(scored.maps, self.pixel_threshold)
         judged = {part: known[part].p_values(values) for part, values in scored.parts.items() if part in known}
-        parts = _each(judged, len(crops))
+        parts = _rows(judged, len(crops))
         for index, (bean, outline, crop) in enumerate(subjects):
             seen = Evidence(crop, scored.reconstructions[index], scored.maps[index], marked[index])
             rejected = scores[index]["score"] > threshold
@@ -507,7 +507,7 @@ class Detector:
             )
 
     def _why(self, seen: Evidence, p_values: Mapping[str, float], descriptors: NDArray[np.float64] | None) -> Reason:
-        """Say why a subject is NG."""
+        """Say why a subject is NG; ``p_values`` are those of the parts of its score."""
         area = partial(area_of, seen.crop.image, seen.reconstruction, seen.segmentation, seen.crop.mask)
         if self.appearance is None or descriptors is None:
             return area()
@@ -566,10 +566,12 @@ def _cropped(photo: Prepared) -> list[_Cropped]:
     return [_Cropped(bean, outline, crop) for bean, (outline, crop) in numbered if crop is not None]
 
 
-def _each(columns: Mapping[str, NDArray[np.float64]], count: int) -> list[dict[str, float]]:
-    """Return the rows of n numbers a column, by name."""
+def _rows(columns: Mapping[str, NDArray[np.float64]], count: int) -> list[dict[str, float]]:
+    """Return what each of ``count`` subjects has in columns (count,), by their names."""
+    if not columns:
+        return [{} for _ in range(count)]
     rows = zip(*(values.tolist() for values in columns.values()), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows] if columns else [{} for _ in range(count)]
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _with_cut_and_empty(photo: Prepared, judged: Iterator[Verdict]) -> list[Verdict]:

@@ -73,7 +73,7 @@ def test_good_subjects_without_themselves_score_as_new_ones(learnt: Appearance) 
     ) == pytest.approx(0.5, abs=0.03)
 
 
-def test_ranks_are_shares_of_good_subjects(learnt: Appearance) -> None:
+def test_the_rank_of_what_is_oddest_is_a_share_of_good_subjects(learnt: Appearance) -> None:
     low, high = (learnt.oddest(np.array(x)) for x in ([-99.0, 0.0, 7.0], [0.0, 99.0, 7.0]))
     assert (low.place, low.below, high.place, high.below) == (0, 0, 1, 1)
     assert low.deviations < 0 < high.deviations

@@ -100,8 +100,18 @@ def test_defects_are_told_in_each_of_two_lights(two_lights: np.ndarray) -> None:
 def test_a_usual_subject_is_usual(two_lights: np.ndarray) -> None:
     known = fit_appearance(two_lights, seed=0, layout=LIT)
     np.testing.assert_allclose(known.standardised(known.usual()[None]), 0, atol=1e-9)
-    below = [known.oddest(row).below for row in two_lights[300:]]
-    assert 0.3 < np.mean(below) < 0.7  # among those in like light: not nearly all on one side
+
+
+@pytest.mark.parametrize("evening", [False, True])
+def test_what_is_odd_is_told_among_good_subjects_in_like_light(two_lights: np.ndarray, evening: bool) -> None:
+    known = fit_appearance(two_lights, seed=0, layout=LIT)
+    alike = two_lights[300:] if evening else two_lights[:300]
+    for column in range(D):
+        odd = alike.mean(axis=0)
+        odd[column] -= 1.5
+        told = known.oddest(odd)
+        assert (told.place, told.deviations < 0) == (column, True)
+        assert told.below == pytest.approx((alike[:, column] < odd[column]).mean(), abs=0.05)
 
 
 def test_a_light_seen_later_is_known_and_forgotten_for_the_next(two_lights: np.ndarray) -> None:

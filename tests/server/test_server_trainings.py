@@ -74,6 +74,7 @@ def test_progress_comes_as_events_and_ends_with_a_model(
     stages = [event["stage"] for _, event in events]
     order = get_args(Stage)
     assert [order.index(stage) for stage in stages] == sorted(order.index(stage) for stage in stages)
+    assert {event["steps"] for _, event in events if event["stage"] in ("waiting", "starting")} == {12}
     assert NO_WORD not in (server.data / "trainings" / taught["id"] / "worker.log").read_text()
     last = events[-1][1]
     assert last["state"] == "done", last["error"]

@@ -113,7 +113,7 @@ def area_of(
     return Reason("area", paler, share)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # there are as many names as descriptors, and each NG asks
 def comparative_of(name: str) -> str:
     """Return the key of ``COMPARATIVES`` that speaks of a descriptor."""
     return max((key for key in COMPARATIVES if name.startswith(key)), key=len)

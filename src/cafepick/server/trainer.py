@@ -21,7 +21,6 @@ import numpy as np
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from cafepick.config import RECIPES
 from cafepick.errors import CafepickError
 from cafepick.files import copy_file, make_folder, write_json, write_text
 from cafepick.jobs.match import match_outlines
@@ -337,7 +336,7 @@ class Trainer:
             photos = [self._lesson_photo(photo) for photo in wish["photos"]]
             photos = [photo for photo in photos if photo["outlines"] != []] or photos  # nothing is left of the others
             write_json(folder / "lesson.json", {**wish, "photos": photos, "device": self._device})
-        reached = _read(folder / "progress.json") or {}
+        reached = self._reached(training)
         with self._store.writing() as session:
             row = session.get_one(Training, training)
             further = (reached.get("stage"), reached.get("step", 0)) != (
@@ -394,7 +393,7 @@ class Trainer:
     def _close(
         self, training: str, state: str, error: dict[str, str] | None, result: dict[str, Any] | None = None
     ) -> None:
-        reached = _read(self._vault.training(training) / "progress.json") or {}
+        reached = self._reached(training)
         self._cancelled.pop(training, None)
         (self._vault.training(training) / TAUGHT).unlink(missing_ok=True)
         with self._store.writing() as session:
@@ -403,11 +402,16 @@ class Trainer:
             row.model_id = training if state == "done" else None
             row.progress = {**row.progress, **reached, **(result or {}), "stage": "over"}
 
+    def _reached(self, training: str) -> dict[str, Any]:
+        """Return what the process of a training told last; a process that just starts knows of no steps yet."""
+        told = _read(self._vault.training(training) / "progress.json") or {}
+        return told if told.get("steps") else {name: value for name, value in told.items() if name != "steps"}
+
     def _out(self, row: Training) -> TrainingOut:
         folder, wish = self._vault.training(row.id), row.wish
         progress = dict(row.progress)
         if row.state == "running":
-            progress |= _read(folder / "progress.json") or {}
+            progress |= self._reached(row.id)
         samples = sorted(int(path.stem[5:]) for path in (folder / "run" / "samples").glob("step_*.png"))
         going = row.state == "running"
         return TrainingOut(
@@ -416,7 +420,7 @@ class Trainer:
             state=row.state,  # type: ignore[arg-type]
             stage=progress["stage"] if row.state not in OVER else "over",
             step=progress["step"],
-            steps=progress["steps"] or (0 if wish.get("model") else RECIPES[wish["recipe"]].gan.steps),
+            steps=progress["steps"],
             rate=progress.get("rate") if going else None,
             seconds_left=progress.get("seconds_left") if going else None,
             sample=f"/api/v1/trainings/{row.id}/samples/{samples[-1]}" if samples else None,

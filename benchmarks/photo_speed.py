@@ -37,7 +37,8 @@ from cafepick.bench import machine_of
 from cafepick.data.demo import draw_tray
 from cafepick.detector import Detector
 from cafepick.files import write_json
-from cafepick.images import write_image
+from cafepick.images import read_photo, write_image
+from cafepick.types import Judgement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,6 @@ def stages(model: Path, photo: Path, runs: int) -> dict[str, float]:
     from cafepick.beans.crop import crop_beans  # noqa: PLC0415
     from cafepick.beans.descriptors import descriptors_of  # noqa: PLC0415
     from cafepick.draw import masks, overlay  # noqa: PLC0415
-    from cafepick.images import read_photo  # noqa: PLC0415
 
     try:
         from cafepick.beans.scene import scene_of  # noqa: PLC0415
@@ -173,12 +173,13 @@ def main() -> None:
         photo = Path(folder, "photo.jpg")
         tray = draw_tray(np.random.default_rng(0), width=DRAWN[0], height=DRAWN[1], beans=BEANS)
         write_image(photo, np.asarray(cv2.resize(tray.photo, SHOWN, interpolation=cv2.INTER_CUBIC), np.uint8))
-        device = Detector.load(options.model).networks
+        detector = Detector.load(options.model)
+        rejected = [one for one in detector.inspect(read_photo(photo)) if one.judgement is Judgement.NG]
         result = {
-            "photo": {"megapixels": SHOWN[0] * SHOWN[1] / 1e6, "beans": BEANS},
-            "model": device.to_header()["model"],
+            "photo": {"megapixels": SHOWN[0] * SHOWN[1] / 1e6, "beans": BEANS, "rejected": len(rejected)},
+            "model": detector.networks.to_header()["model"],
             **side_by_side(options, photo),
-            "machine": vars(machine_of(getattr(device, "device"))),  # noqa: B009 - not of exported networks
+            "machine": vars(machine_of(getattr(detector.networks, "device"))),  # noqa: B009 - not of exported networks
         }
     print(json.dumps(result, indent=2))
     if options.json:

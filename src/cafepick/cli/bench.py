@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def bench(
     model: Annotated[
         Path | None,
-        typer.Option("--model", "-m", help="A *.cafepick file. (default: an untrained one, to which beans are good)"),
+        typer.Option("--model", "-m", help="A *.cafepick file. (default: an untrained one, which rejects few beans)"),
     ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="What an untrained model is like: standard or quick. (default: standard)")
